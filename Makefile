@@ -1,0 +1,49 @@
+# gokafka. Plain `make` prints the targets. `make test` needs Go only; what the other targets need, they install themselves
+# (Python 3.11, Node.js 20, JDK 17 and Maven are taken from the machine).
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 5s
+PKG         ?= ./...
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race vet lint fuzz compat differential check ci clean
+
+help: ## print this
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## bin/gokafka: one static binary, no cgo
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gokafka ./cmd/gokafka
+
+test: ## all tests that need nothing but Go (PKG=./internal/log/ for one package)
+	$(GO) test $(PKG)
+
+race: ## the same under the race detector (cgo, so a C compiler)
+	$(GO) test -race $(PKG)
+
+vet: ## go vet
+	$(GO) vet $(PKG)
+
+lint: vet ## gofmt, go vet, staticcheck, and the import rules of internal/arch_test.go
+	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$out" ]; then echo "not formatted (gofmt -w):"; echo "$$out"; exit 1; fi
+	$(GO) run $(STATICCHECK) $(PKG)
+	@if [ -f internal/arch_test.go ]; then echo $(GO) test ./internal/; $(GO) test ./internal/; fi
+
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	FUZZTIME=$(FUZZTIME) GO=$(GO) .ci/fuzz $(PKG)
+
+compat: build ## the foreign clients against bin/gokafka (RUN=kafka-python, RUN='java-.*/topics', PEER=4|28: against Apache Kafka)
+	$(GO) run ./test/compat -bin bin/gokafka -run '$(RUN)' $(if $(PEER),-peer $(PEER)) $(COMPAT_FLAGS)
+
+differential: build ## the same requests to Apache Kafka and to gokafka, answers compared field by field
+	test/differential/run.sh
+
+check: ## what CI runs
+	.ci/run
+
+ci: check
+
+clean: ## remove what the targets above built or installed here
+	rm -rf bin dist .compat
