@@ -1,0 +1,2 @@
+// Package metadata holds what the cluster looks like, and the only way to change it.
+package metadata
