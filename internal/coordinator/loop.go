@@ -1,0 +1,208 @@
+package coordinator
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"go.uber.org/zap"
+)
+
+// event is one thing to run on the shard's goroutine.
+type event struct {
+	run  func() []record
+	fail func(error) // completes the event's reply when run panicked; nil for timers
+}
+
+// loop is the part of a shard's goroutine that does not depend on the kind of shard.
+type loop struct {
+	// Immutable after init.
+	journal   Journal
+	partition int32
+	o         Options
+	log       *zap.Logger
+	queue     chan event      // bounded: a caller that finds it full waits
+	quit      context.Context // done when the shard is unloaded
+	stop      context.CancelFunc
+
+	leaderEpoch atomic.Int32
+	committed   atomic.Int64 // highest offset known to be committed
+
+	// Owned by the shard's goroutine.
+	replay    func(offset int64, r record) error
+	timers    timers
+	written   int64 // offset of the last record in the log, -1 for none
+	completed []interface{ release(offset int64, err error) }
+	after     []func(error)
+}
+
+func (l *loop) init(j Journal, partition, leaderEpoch int32, o Options) {
+	l.journal, l.partition, l.o = j, partition, o
+	l.log = o.Logger.With(zap.Int32("partition", partition))
+	l.queue = make(chan event, o.QueueLimit)
+	l.quit, l.stop = context.WithCancel(context.Background())
+	l.leaderEpoch.Store(leaderEpoch)
+	l.committed.Store(-1)
+	l.reset()
+}
+
+// reset forgets what a load that failed half way has left.
+func (l *loop) reset() {
+	l.timers = timers{}
+	l.written = -1
+	l.completed, l.after = nil, nil
+}
+
+func (l *loop) env() Env {
+	return Env{
+		Now:   l.o.Now,
+		NewID: l.o.NewID,
+		Schedule: func(key string, d time.Duration, fn func() []record) {
+			l.timers.schedule(key, l.o.Now().Add(d), fn)
+		},
+		Cancel:      l.timers.cancel,
+		AfterAppend: func(fn func(error)) { l.after = append(l.after, fn) },
+		Partition:   l.partition,
+		LeaderEpoch: l.leaderEpoch.Load(),
+	}
+}
+
+// enqueue puts the event into the queue, waiting while it is full.
+func (l *loop) enqueue(ctx context.Context, ev event) error {
+	select {
+	case l.queue <- ev: // first of all: a client that left behind its last commit and closed the connection is served
+		return nil
+	default:
+	}
+	select {
+	case l.queue <- ev:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.quit.Done():
+		return errNotCoordinator
+	}
+}
+
+// serve runs events until the shard is unloaded (nil), or its memory is in doubt.
+func (l *loop) serve() error {
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	var armed time.Time // what tick is set to
+	for l.quit.Err() == nil {
+		if at, ok := l.timers.next(); ok && !at.Equal(armed) {
+			armed = at
+			tick.Reset(at.Sub(l.o.Now()))
+		}
+		var err error
+		select {
+		case <-l.quit.Done():
+		case ev := <-l.queue:
+			err = l.handle(ev)
+		case <-tick.C:
+			armed = time.Time{}
+			err = l.fire()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fire runs the timers that are due, after the requests that are waiting: these came before the timers.
+func (l *loop) fire() error {
+	now, limit := l.o.Now(), l.timers.seq
+	for range len(l.queue) {
+		if err := l.handle(<-l.queue); err != nil {
+			return err
+		}
+	}
+	for t := l.timers.due(now, limit); t != nil; t = l.timers.due(now, limit) {
+		if err := l.handle(event{run: t.fn}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// handle runs one event: records, append, replay, what was to follow, replies.
+func (l *loop) handle(ev event) error {
+	l.completed, l.after = l.completed[:0], l.after[:0]
+	records, fatal := l.guard(ev.run)
+	if fatal != nil {
+		if ev.fail != nil {
+			ev.fail(kerr.UnknownServerError)
+		}
+		l.release(0, kerr.UnknownServerError)
+		return fatal
+	}
+	appended, fatal := l.append(records)
+	if fatal != nil {
+		l.release(0, errNotCoordinator)
+		return fatal
+	}
+	if appended != nil && ev.fail == nil {
+		l.log.Warn("cannot append the records of a timer", zap.Int("records", len(records)), zap.Error(appended))
+	}
+	if appended != nil {
+		l.release(0, appended)
+	}
+	_, fatal = l.guard(func() []record {
+		for _, fn := range l.after {
+			fn(appended)
+		}
+		return nil
+	})
+	l.release(0, nil)
+	return fatal
+}
+
+// release lets the replies completed so far in this event go.
+func (l *loop) release(from int, err error) {
+	for _, reply := range l.completed[from:] {
+		reply.release(l.written, err)
+	}
+	clear(l.completed)
+	l.completed = l.completed[:0]
+}
+
+// append writes the records and replays them. The first error says that they were not written, the second that they were but could not be
+// replayed.
+func (l *loop) append(records []record) (appended, fatal error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	nowMs := l.o.Now().UnixMilli()
+	for i := range records {
+		records[i].TimestampMs = nowMs
+	}
+	last, err := l.journal.Append(l.quit, l.partition, l.leaderEpoch.Load(), records)
+	if err != nil {
+		return err, nil
+	}
+	base := last - int64(len(records)) + 1
+	l.written = last
+	_, fatal = l.guard(func() []record {
+		for i, r := range records {
+			if err := l.replay(base+int64(i), r); err != nil {
+				panic(fmt.Sprintf("replay of the record just written at offset %d: %v", base+int64(i), err))
+			}
+		}
+		return nil
+	})
+	return nil, fatal
+}
+
+// guard runs fn and turns a panic into an error: one broken request must not end the broker.
+func (l *loop) guard(fn func() []record) (records []record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn(), nil
+}

@@ -1,0 +1,56 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"github.com/gokafka/gokafka/internal/protocol"
+)
+
+// Shard is the state machine of one partition. All methods are called from the shard's goroutine.
+type Shard interface {
+	// Loaded is called once, after the whole log has been replayed: the shard arms its timers.
+	Loaded()
+	// Replay applies one record to the durable state. It is the only method that changes durable state. The record's bytes may belong to
+	// a read buffer: what is kept must be cloned. An error on a record of the log at load is logged and the record skipped; an error on a
+	// record just written is a broken invariant and makes the runtime load the shard again.
+	Replay(offset int64, r protocol.Record) error
+	// ReplayTxnMarker ends the transaction of the producer: what [TxnShard.ReplayTxn] set aside for it is applied or dropped.
+	ReplayTxnMarker(producerID int64, epoch int16, commit bool) error
+}
+
+// TxnShard is a Shard whose log may hold records of transactions. Without it they would be taken as if they were committed already.
+type TxnShard interface {
+	Shard
+	// ReplayTxn sets one record of an open transaction aside until [Shard.ReplayTxnMarker] decides about it.
+	ReplayTxn(offset, producerID int64, epoch int16, r protocol.Record) error
+}
+
+// Env is what a shard may use of the world: no other clock, no other randomness. The functions may be called from the shard's goroutine only.
+type Env struct {
+	Now   func() time.Time
+	NewID func() string // a random UUID in its text form
+
+	// Schedule runs fn as an event of its own in d from now, in place of an earlier timer of the same key. The records that fn returns are
+	// appended and replayed as those of a request.
+	Schedule func(key string, d time.Duration, fn func() []protocol.Record)
+	// Cancel removes the timer. It will not run, even if it is due already.
+	Cancel func(key string)
+	// AfterAppend registers fn to run within this same event, once its records are appended and replayed, or with the error of the append.
+	// An event without records counts as appended.
+	AfterAppend func(fn func(err error))
+
+	Partition, LeaderEpoch int32
+}
+
+// Journal is what the log under a shard must offer: a partition of an internal topic, local or replicated. Errors wrap kerr values.
+type Journal interface {
+	// Append writes the records as one batch, all or nothing, and returns the offset of the last. It fails when this node does not lead
+	// the partition in leaderEpoch.
+	Append(ctx context.Context, partition, leaderEpoch int32, records []protocol.Record) (lastOffset int64, err error)
+	// Load calls fn for each record from the start of the log to its end, those of control batches included, with the batch that holds it.
+	// The bytes are valid only during the call. An error of fn ends the load.
+	Load(ctx context.Context, partition int32, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error
+	// WaitCommitted returns when the record at offset is committed (below the high watermark).
+	WaitCommitted(ctx context.Context, partition int32, offset int64) error
+}
