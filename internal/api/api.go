@@ -1,0 +1,36 @@
+package api
+
+import (
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/gokafka/gokafka/internal/broker"
+	"github.com/gokafka/gokafka/internal/config"
+	"github.com/gokafka/gokafka/internal/coordinator/group"
+	"github.com/gokafka/gokafka/internal/coordinator/txn"
+	"github.com/gokafka/gokafka/internal/metadata"
+	"github.com/gokafka/gokafka/internal/server"
+)
+
+// API holds what the handlers need. Fill every field before the first NewSession; none may change afterwards.
+type API struct {
+	NodeID    int32
+	ClusterID string
+
+	// Config returns the configuration in force. It is called per request, so that dynamic changes apply at once.
+	Config      func() *config.Config
+	Broker      *broker.Broker
+	Metadata    *metadata.Store
+	Controller  kmsg.Requestor // takes Kafka's controller requests (CreateTopics …)
+	Groups      *group.Coordinator
+	ProducerIDs *txn.ProducerIDs
+	Log         *zap.Logger
+	NowMs       func() int64 // wall clock in ms since the epoch
+}
+
+// NewSession returns the state of one new connection. Safe for concurrent use; the session itself is not.
+func (a *API) NewSession(conn server.ConnInfo) server.Session {
+	return &session{api: a, conn: conn}
+}
+
+var _ server.Handler = (*API)(nil)

@@ -1,0 +1,123 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/gokafka/gokafka/internal/protocol"
+	"github.com/gokafka/gokafka/internal/server"
+)
+
+// session is one connection. Only the connection's goroutine touches it.
+type session struct {
+	api  *API
+	conn server.ConnInfo
+
+	// header is the request being served.
+	header protocol.Header
+	// software is what the client said of itself in ApiVersions 3+ ("librdkafka v2.11.0"); empty until then.
+	software string
+
+	// Reused from request to request: the answer to a request is written before the next request is read.
+	frame kmsgFrame
+}
+
+// Handle serves one frame. See server.Session for the contract. The error for a request that cannot be answered says which
+// request of which client it was: the server logs it when it closes the connection.
+func (s *session) Handle(ctx context.Context, frame []byte) (resp server.Response, err error) {
+	s.header = protocol.Header{}
+	defer func() {
+		if p := recover(); p != nil {
+			resp, err = nil, s.panicked(p)
+		}
+	}()
+	h, body, err := protocol.ParseHeader(frame)
+	s.header = h
+	if err != nil {
+		return nil, err
+	}
+	e := lookup(h.Key)
+	switch {
+	case !e.served():
+		return nil, s.refuse(errors.New("this broker does not serve this api"))
+	case h.Version < e.min || h.Version > e.max:
+		if h.Key == int16(kmsg.ApiVersions) {
+			return s.apiVersionsUnsupported(), nil
+		}
+		return nil, s.refuse(fmt.Errorf("this broker serves versions %d to %d of this api", e.min, e.max))
+	}
+	req, err := protocol.ParseBody(h, body)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	if ce := s.api.Log.Check(zapcore.DebugLevel, "request"); ce != nil {
+		ce.Write(append(s.fields(), zap.Int("bytes", len(frame)))...)
+	}
+	resp, err = e.serve(ctx, s, req)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	return resp, nil
+}
+
+// Close is called once, after the last Handle. Fetch sessions stay: a client may go on with one on a new connection
+// (KIP-227), and the cache bounds their number.
+func (s *session) Close() {}
+
+// fields describe the request being served, for a log line.
+func (s *session) fields() []zap.Field {
+	return []zap.Field{
+		zap.String("api", kmsg.NameForKey(s.header.Key)),
+		zap.Int16("api_version", s.header.Version),
+		zap.Int32("correlation_id", s.header.CorrelationID),
+		zap.String("client_id", s.clientID()),
+		zap.String("software", s.software),
+		zap.Uint64("connection", s.conn.ID),
+	}
+}
+
+// refuse returns the error that closes the connection, with the request that brought it about.
+func (s *session) refuse(cause error) error {
+	return fmt.Errorf("%s (key %d) version %d from client %q %s: %w",
+		kmsg.NameForKey(s.header.Key), s.header.Key, s.header.Version, s.clientID(), s.software, cause)
+}
+
+// panicked logs a panic of a handler with its request and returns the error that closes the connection.
+func (s *session) panicked(p any) error {
+	s.api.Log.Error("panic while serving a request",
+		append(s.fields(), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))...)
+	return s.refuse(errors.New("panic while serving the request"))
+}
+
+// clientID is the client.id of the request being served; empty when the client sent none.
+func (s *session) clientID() string {
+	if s.header.ClientID == nil {
+		return ""
+	}
+	return *s.header.ClientID
+}
+
+// reply wraps a kmsg response as the answer to the request being served.
+func (s *session) reply(resp kmsg.Response) server.Response {
+	s.frame = kmsgFrame{session: s, resp: resp}
+	return &s.frame
+}
+
+// kmsgFrame is a response frame encoded by kmsg.
+type kmsgFrame struct {
+	session *session
+	resp    kmsg.Response
+}
+
+// AppendTo implements server.Response.
+func (f *kmsgFrame) AppendTo(dst []byte) []byte {
+	dst = protocol.AppendResponse(dst, f.session.header.CorrelationID, f.resp)
+	f.resp = nil
+	return dst
+}

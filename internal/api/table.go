@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gokafka/gokafka/internal/server"
+)
+
+// entry is one served API: its version range, both ends inclusive, and its handler.
+type entry struct {
+	min, max int16
+	serve    func(ctx context.Context, s *session, req kmsg.Request) (server.Response, error)
+}
+
+func (e entry) served() bool { return e.serve != nil }
+
+// table lists what this broker serves, by API key. Dispatch, the version check and the ApiVersions answer come from it:
+// an API is listed only with the versions in which it works. It is filled in init because the ApiVersions handler reads
+// it.
+var table [93]entry
+
+func init() {
+	table = [93]entry{
+		18: handle(0, 4, (*session).apiVersions),
+	}
+}
+
+// handle makes a table entry of a typed handler. A handler that returns neither a response nor an error answers nothing
+// (Produce with acks=0).
+func handle[Q, R any, PQ interface {
+	*Q
+	kmsg.Request
+}, PR interface {
+	*R
+	kmsg.Response
+}](min, max int16, fn func(*session, context.Context, PQ) (PR, error)) entry {
+	return entry{min, max, func(ctx context.Context, s *session, req kmsg.Request) (server.Response, error) {
+		resp, err := fn(s, ctx, req.(PQ))
+		if err != nil || resp == nil {
+			return nil, err
+		}
+		resp.SetVersion(req.GetVersion())
+		return s.reply(resp), nil
+	}}
+}
+
+// handleRaw makes a table entry of a handler that encodes its own frame.
+func handleRaw[Q any, PQ interface {
+	*Q
+	kmsg.Request
+}](min, max int16, fn func(*session, context.Context, PQ) (server.Response, error)) entry {
+	return entry{min, max, func(ctx context.Context, s *session, req kmsg.Request) (server.Response, error) {
+		return fn(s, ctx, req.(PQ))
+	}}
+}
+
+// lookup returns the entry of an API key; the zero entry when the key is not served.
+func lookup(key int16) entry {
+	if key < 0 || int(key) >= len(table) {
+		return entry{}
+	}
+	return table[key]
+}
