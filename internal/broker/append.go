@@ -1,0 +1,87 @@
+package broker
+
+import (
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gokafka/gokafka/internal/config"
+	"github.com/gokafka/gokafka/internal/log"
+	"github.com/gokafka/gokafka/internal/protocol"
+)
+
+// AppendOptions say on whose behalf records are appended.
+type AppendOptions struct {
+	RequiredAcks   int16 // −1 asks for min.insync.replicas
+	ProduceVersion int16 // the version of the Produce request: below 3 the records are message sets
+}
+
+// Append validates the records field of a Produce request as Kafka's LogValidator does and appends it. It may stamp offsets into records, whose
+// bytes are the caller's again when it returns. The appended records are committed when the high watermark has passed Appended.LastOffset.
+//
+// Errors: kerr.NotLeaderForPartition, kerr.NotEnoughReplicas, those of protocol.Validate and of the log's Append.
+func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error) {
+	s, err := p.leader()
+	if err != nil {
+		return log.Appended{}, err
+	}
+	topic := p.topic.Load()
+	if o.RequiredAcks == -1 && len(s.isr) < topic.MinInsyncReplicas {
+		return log.Appended{}, fmt.Errorf("%s: %d in-sync replicas, min.insync.replicas is %d: %w", p.tp, len(s.isr), topic.MinInsyncReplicas, kerr.NotEnoughReplicas)
+	}
+	v, err := protocol.Validate(records, validateOptions(topic, o.ProduceVersion, p.nowMs()))
+	if err != nil {
+		return log.Appended{}, err
+	}
+	a, err := p.append(s, v.Records, log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Client})
+	if err != nil {
+		return log.Appended{}, err
+	}
+	a.LogAppendTimeMs = v.LogAppendTimeMs
+	return a, nil
+}
+
+// append appends validated batches, commits them when this is the only replica, and wakes whom that concerns.
+func (p *Partition) append(s *replicaState, batches []byte, o log.AppendOptions) (log.Appended, error) {
+	a, err := p.log.Append(batches, o)
+	if err != nil {
+		return log.Appended{}, fmt.Errorf("append to %s: %w", p.tp, err)
+	}
+	if p.advanceHighWatermark(s) {
+		p.watchers.wakeAll()
+	}
+	return a, nil
+}
+
+// validateOptions turns a topic's configuration into the validator's.
+func validateOptions(t *config.Topic, produceVersion int16, nowMs int64) protocol.ValidateOptions {
+	o := protocol.ValidateOptions{
+		ProduceVersion:       produceVersion,
+		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs, TimestampAfterMaxMs: t.TimestampAfterMaxMs,
+		KeyRequired: t.CleanupCompact, MaxBatchBytes: t.MaxMessageBytes, NowMs: nowMs,
+	}
+	if t.TimestampType == "LogAppendTime" {
+		o.TimestampType = protocol.LogAppendTime
+	}
+	o.Codec, o.Level = codec(t)
+	return o
+}
+
+// codec returns the codec that compression.type demands with its level, nil for the producer's own choice.
+func codec(t *config.Topic) (*protocol.Codec, int) {
+	set := func(c protocol.Codec) *protocol.Codec { return &c }
+	switch t.CompressionType {
+	case "uncompressed":
+		return set(protocol.CodecNone), 0
+	case "gzip":
+		return set(protocol.CodecGzip), t.GzipLevel
+	case "snappy":
+		return set(protocol.CodecSnappy), 0
+	case "lz4":
+		return set(protocol.CodecLZ4), t.LZ4Level
+	case "zstd":
+		return set(protocol.CodecZstd), t.ZstdLevel
+	default:
+		return nil, 0
+	}
+}

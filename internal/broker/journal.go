@@ -1,0 +1,123 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gokafka/gokafka/internal/coordinator"
+	"github.com/gokafka/gokafka/internal/log"
+	"github.com/gokafka/gokafka/internal/protocol"
+)
+
+// loadBytes is how much of a log a coordinator's load reads at a time (Kafka's offsets.load.buffer.size).
+const loadBytes = 5 << 20
+
+// Journal returns the partitions of an internal topic as the journal of a coordinator.
+func (b *Broker) Journal(topic string) coordinator.Journal { return &journal{broker: b, topic: topic} }
+
+type journal struct {
+	broker *Broker
+	topic  string
+}
+
+// Append writes records as one batch and returns the offset of the last.
+func (j *journal) Append(_ context.Context, partition, leaderEpoch int32, records []protocol.Record) (int64, error) {
+	p, err := j.broker.Partition(j.topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	s, err := p.leader()
+	if err != nil {
+		return 0, err
+	}
+	if s.leaderEpoch != leaderEpoch {
+		return 0, fmt.Errorf("%s: the shard was loaded in leader epoch %d, it is %d now: %w", p.tp, leaderEpoch, s.leaderEpoch, kerr.NotLeaderForPartition)
+	}
+	topic := p.topic.Load()
+	if len(s.isr) < topic.MinInsyncReplicas {
+		return 0, fmt.Errorf("%s: %d in-sync replicas, min.insync.replicas is %d: %w", p.tp, len(s.isr), topic.MinInsyncReplicas, kerr.NotEnoughReplicas)
+	}
+	batch, err := buildBatch(records)
+	if err != nil {
+		return 0, fmt.Errorf("build a batch for %s: %w", p.tp, err)
+	}
+	if len(batch) > int(topic.MaxMessageBytes) {
+		return 0, fmt.Errorf("%s: a batch of %d bytes, max.message.bytes is %d: %w", p.tp, len(batch), topic.MaxMessageBytes, kerr.MessageTooLarge)
+	}
+	a, err := p.append(s, batch, log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Coordinator})
+	if err != nil {
+		return 0, err
+	}
+	return a.LastOffset, nil
+}
+
+// buildBatch lays records into one uncompressed batch, as Kafka's coordinators do by default (offsets.topic.compression.codec=0).
+func buildBatch(records []protocol.Record) (protocol.Batch, error) {
+	builder := protocol.NewBatchBuilder(protocol.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1})
+	for _, r := range records {
+		builder.Append(r)
+	}
+	return builder.Bytes()
+}
+
+// Load reads the partition from its start to its end, record by record.
+func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error {
+	p, err := j.broker.Partition(j.topic, partition)
+	if err != nil {
+		return err
+	}
+	var buf []byte
+	for next := p.log.StartOffset(); next < p.log.EndOffset(); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		region, err := p.log.Read(next, p.log.EndOffset(), loadBytes, true)
+		if err != nil {
+			return fmt.Errorf("load %s from offset %d: %w", p.tp, next, err)
+		}
+		buf, err = region.AppendTo(buf[:0])
+		region.Release()
+		if err != nil {
+			return fmt.Errorf("load %s from offset %d: %w", p.tp, next, err)
+		}
+		if len(buf) == 0 {
+			return nil
+		}
+		for batch, err := range protocol.Batches(buf) {
+			if err != nil {
+				return fmt.Errorf("load %s at offset %d: %w", p.tp, next, err)
+			}
+			if err := loadBatch(batch, next, fn); err != nil {
+				return fmt.Errorf("load %s: %w", p.tp, err)
+			}
+			next = batch.LastOffset() + 1
+		}
+	}
+	return nil
+}
+
+func loadBatch(batch protocol.Batch, from int64, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error {
+	for r, err := range batch.Records() {
+		if err != nil {
+			return fmt.Errorf("records of the batch at offset %d: %w", batch.BaseOffset(), err)
+		}
+		if r.Offset < from {
+			continue
+		}
+		if err := fn(batch, r.Offset, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WaitCommitted returns when the record at offset is committed.
+func (j *journal) WaitCommitted(ctx context.Context, partition int32, offset int64) error {
+	p, err := j.broker.Partition(j.topic, partition)
+	if err != nil {
+		return err
+	}
+	return p.WaitCommitted(ctx, offset+1)
+}
