@@ -12,8 +12,18 @@ import (
 	"github.com/gokafka/gokafka/internal/server"
 )
 
-// API holds what the handlers need. Fill every field before the first NewSession; none may change afterwards.
+// API answers the requests of all connections. Safe for concurrent use.
 type API struct {
+	Options
+
+	fetchSessions *fetchSessionCache
+	// creating is held, one place, by whoever creates topics on demand, so that clients which ask for the same new topic
+	// at the same time all find it created by the first.
+	creating chan struct{}
+}
+
+// Options are what the handlers work with. All are required.
+type Options struct {
 	NodeID    int32
 	ClusterID string
 
@@ -26,6 +36,15 @@ type API struct {
 	ProducerIDs *txn.ProducerIDs
 	Log         *zap.Logger
 	NowMs       func() int64 // wall clock in ms since the epoch
+}
+
+// New returns an API over o.
+func New(o Options) *API {
+	return &API{
+		Options:       o,
+		fetchSessions: newFetchSessionCache(func() int { return o.Config().Int("max.incremental.fetch.session.cache.slots") }, o.NowMs),
+		creating:      make(chan struct{}, 1),
+	}
 }
 
 // NewSession returns the state of one new connection. Safe for concurrent use; the session itself is not.

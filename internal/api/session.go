@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -25,7 +26,9 @@ type session struct {
 	software string
 
 	// Reused from request to request: the answer to a request is written before the next request is read.
-	frame kmsgFrame
+	frame          kmsgFrame
+	produceScratch produceScratch
+	fetchScratch   fetchScratch
 }
 
 // Handle serves one frame. See server.Session for the contract. The error for a request that cannot be answered says which
@@ -93,6 +96,16 @@ func (s *session) panicked(p any) error {
 	s.api.Log.Error("panic while serving a request",
 		append(s.fields(), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))...)
 	return s.refuse(errors.New("panic while serving the request"))
+}
+
+// code returns the Kafka code for err. An error without one is a surprise of ours: the client is told
+// UNKNOWN_SERVER_ERROR, and the log everything.
+func (s *session) code(err error) int16 {
+	code := protocol.ErrorCode(err)
+	if code == kerr.UnknownServerError.Code {
+		s.api.Log.Error("request met an unexpected error", append(s.fields(), zap.Error(err))...)
+	}
+	return code
 }
 
 // clientID is the client.id of the request being served; empty when the client sent none.

@@ -23,7 +23,17 @@ var table [93]entry
 
 func init() {
 	table = [93]entry{
+		0:  handle(0, 13, (*session).produce),
+		1:  handleRaw(0, 18, (*session).fetch),
+		2:  handle(0, 11, (*session).listOffsets),
+		3:  handle(0, 13, (*session).metadata),
 		18: handle(0, 4, (*session).apiVersions),
+		21: handle(0, 2, (*session).deleteRecords),
+		22: handle(0, 5, (*session).initProducerID),
+		23: handle(0, 4, (*session).offsetForLeaderEpoch),
+		60: handle(0, 2, (*session).describeCluster),
+		61: handle(0, 0, (*session).describeProducers),
+		75: handle(0, 0, (*session).describeTopicPartitions),
 	}
 }
 
