@@ -59,6 +59,14 @@ func (r *wireReader) nullableString() *string {
 	return &s
 }
 
+func (r *wireReader) nullableBytes() []byte {
+	n := r.int32()
+	if n < 0 || r.bad {
+		return nil
+	}
+	return r.span(int(n))
+}
+
 func (r *wireReader) skipTags() {
 	for n := r.uvarint(); n > 0 && !r.bad; n-- {
 		r.uvarint()
