@@ -14,7 +14,7 @@ import (
 // event is one thing to run on the shard's goroutine.
 type event struct {
 	run  func() []record
-	fail func(error) // completes the event's reply when run panicked; nil for timers
+	fail func(error) // completes the event's reply when run panicked; nil for timers and broadcasts
 }
 
 // loop is the part of a shard's goroutine that does not depend on the kind of shard.
@@ -146,7 +146,7 @@ func (l *loop) handle(ev event) error {
 		return fatal
 	}
 	if appended != nil && ev.fail == nil {
-		l.log.Warn("cannot append the records of a timer", zap.Int("records", len(records)), zap.Error(appended))
+		l.log.Warn("cannot append the records of a timer or broadcast", zap.Int("records", len(records)), zap.Error(appended))
 	}
 	if appended != nil {
 		l.release(0, appended)

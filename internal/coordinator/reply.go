@@ -85,12 +85,17 @@ func (l *loop) waitCommitted(ctx context.Context, offset int64) error {
 	if offset <= l.committed.Load() {
 		return nil
 	}
-	wait, cancel := context.WithCancel(ctx)
+	wait, cancel := context.WithTimeout(ctx, l.o.CommitTimeout)
 	defer cancel()
 	defer context.AfterFunc(l.quit, cancel)()
 	if err := l.journal.WaitCommitted(wait, l.partition, offset); err != nil {
-		if l.quit.Err() != nil && ctx.Err() == nil {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case l.quit.Err() != nil:
 			return errNotCoordinator
+		case wait.Err() != nil:
+			return kerr.RequestTimedOut
 		}
 		return err
 	}

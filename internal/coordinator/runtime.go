@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,6 +22,9 @@ type Options struct {
 	NewID      func() string // a random UUID in its text form; [UUIDs] makes one from a reader
 	Logger     *zap.Logger   // none when nil
 	QueueLimit int           // requests that wait for one shard's goroutine before callers wait in turn; 1024 when 0
+	// CommitTimeout bounds how long a completed reply is held until its records are committed, then it fails with REQUEST_TIMED_OUT. The
+	// records stay. 5s when 0, as offsets.commit.timeout.ms.
+	CommitTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -32,6 +36,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.QueueLimit == 0 {
 		o.QueueLimit = 1024
+	}
+	if o.CommitTimeout == 0 {
+		o.CommitTimeout = 5 * time.Second
 	}
 	return o
 }
@@ -124,6 +131,21 @@ func (rt *Runtime[S]) Partitions() []int32 {
 	}
 	slices.Sort(ps)
 	return ps
+}
+
+// Broadcast runs fn on the goroutine of each shard that is loaded or loading, there after the load: before all requests that come later. It
+// does not wait for fn to run. Records that cannot be appended are lost with a line in the log.
+func (rt *Runtime[S]) Broadcast(fn func(S) []protocol.Record) {
+	rt.mu.Lock()
+	runners := make([]*runner[S], 0, len(rt.mu.shards))
+	for _, r := range rt.mu.shards {
+		runners = append(runners, r)
+	}
+	rt.mu.Unlock()
+	for _, r := range runners {
+		// The error says that the shard was unloaded: its next leader learns of the same by itself.
+		_ = r.enqueue(context.Background(), event{run: func() []record { return fn(r.shard) }})
+	}
 }
 
 // Close unloads everything and waits until all goroutines have ended. Nothing can be loaded afterwards.

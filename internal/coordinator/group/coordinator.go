@@ -1,8 +1,11 @@
 package group
 
 import (
+	"context"
+	"errors"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
 
 	"github.com/gokafka/gokafka/internal/config"
@@ -32,9 +35,90 @@ type Client struct {
 }
 
 // Coordinator serves the group APIs for the partitions of __consumer_offsets that this node leads. All methods are safe for concurrent use;
-// each returns a complete response of the request's version, errors inside, which the caller owns. Requests are not kept: what outlives the
-// call is cloned. When ctx ends, a response is returned that nobody is there to read.
+// each returns a complete response of the request's version, errors inside. Byte slices in a response are shared with the group's state and
+// must not be changed. Requests are not kept: what outlives the call is cloned. Authorization, and topics that a client may not see, are the
+// caller's. When ctx ends, a response is returned that nobody is there to read.
 type Coordinator struct {
 	o  Options
 	rt *coordinator.Runtime[*shard]
+	// limits reads the configuration, which may change while the broker runs.
+	limits func() limits
+}
+
+// New makes a coordinator that hosts nothing until [Coordinator.Load].
+func New(o Options) *Coordinator {
+	commitTimeout := milliseconds(o.Config().Int64("offsets.commit.timeout.ms"))
+	return newCoordinator(o, commitTimeout, func() limits { return limitsOf(o.Config()) })
+}
+
+func newCoordinator(o Options, commitTimeout time.Duration, limits func() limits) *Coordinator {
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	c := &Coordinator{o: o, limits: limits}
+	build := func(partition int32, env coordinator.Env) *shard {
+		return newShard(env, limits, o.Logger)
+	}
+	c.rt = coordinator.New(o.Journal, build, coordinator.Options{Now: o.Now, NewID: o.NewID, Logger: o.Logger, CommitTimeout: commitTimeout})
+	return c
+}
+
+// PartitionFor returns the partition of __consumer_offsets that a group belongs to, 0 while the topic does not exist.
+func (c *Coordinator) PartitionFor(groupID string) int32 {
+	n := c.o.NumPartitions()
+	if n <= 0 {
+		return 0
+	}
+	return PartitionFor(groupID, n)
+}
+
+// Load starts to load the groups of a partition that this node leads since leaderEpoch. It returns at once.
+func (c *Coordinator) Load(partition, leaderEpoch int32) { c.rt.Load(partition, leaderEpoch) }
+
+// Unload drops the groups of a partition that this node does not lead any more, or whatever the epoch when that is negative. Clients that
+// wait get NOT_COORDINATOR.
+func (c *Coordinator) Unload(partition, leaderEpoch int32) { c.rt.Unload(partition, leaderEpoch) }
+
+// OnTopicsDeleted removes the committed offsets of deleted topics, before any request that comes later. It does not wait for the removal.
+func (c *Coordinator) OnTopicsDeleted(topics []string) {
+	c.rt.Broadcast(func(s *shard) []record { return s.topicsDeleted(topics) })
+}
+
+// Close unloads everything and waits for the shards' goroutines.
+func (c *Coordinator) Close() { c.rt.Close() }
+
+// do runs fn on the shard of the group. Errors are kerr values, those of the journal as clients of a coordinator know them.
+func do[R any](ctx context.Context, c *Coordinator, groupID string, fn func(*shard, *coordinator.Reply[R]) []record) (R, error) {
+	n := c.o.NumPartitions()
+	if n <= 0 {
+		var none R
+		return none, kerr.CoordinatorNotAvailable
+	}
+	r, err := coordinator.Do(ctx, c.rt, PartitionFor(groupID, n), fn)
+	return r, journalError(err)
+}
+
+// journalError translates errors of the log under the coordinator into those that its clients expect, and know how to retry.
+func journalError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isAny(err, kerr.UnknownTopicOrPartition, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut,
+		context.Canceled, context.DeadlineExceeded):
+		return kerr.CoordinatorNotAvailable
+	case isAny(err, kerr.NotLeaderForPartition, kerr.KafkaStorageError, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch):
+		return kerr.NotCoordinator
+	case isAny(err, kerr.MessageTooLarge, kerr.RecordListTooLarge):
+		return kerr.UnknownServerError
+	}
+	return err
+}
+
+func isAny(err error, targets ...error) bool {
+	for _, t := range targets {
+		if errors.Is(err, t) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,2 +1,32 @@
-// Package group is the group coordinator: classic consumer groups and committed offsets, over the shards of __consumer_offsets.
+// Package group is the group coordinator: membership, rebalancing and assignment of consumer groups, and committed offsets.
+//
+// A group belongs to one partition of __consumer_offsets (see [PartitionFor]); that partition's shard, run by package coordinator, holds
+// the state of its groups and is changed by one goroutine only. The package knows nothing of sockets, files, ACLs or the cluster: topics are
+// looked up through the functions of [Options].
+//
+// A classic group (KIP-62, KIP-345, KIP-394, KIP-814):
+//
+//	           first member joins                 all joined, or rebalance time-out
+//	Empty ───────────────────────► PreparingRebalance ───────────────► CompletingRebalance
+//	  ▲   initial rebalance delay      ▲   ▲    │                        │        │
+//	  │                                │   │    │ all members gone       │        │ leader's assignment
+//	  └────────────────────────────────┼───┼────┘                        │        │ is in the log
+//	                                   │   └─────────────────────────────┘        ▼
+//	                                   └─────────────────────────────────────── Stable
+//	                                      a member joins, leaves, dies or does not sync
+//
+// Durable state, changed by shard.Replay only: for each group the last GroupMetadataValue written (classic.stored), the committed offsets,
+// and offsets pending in transactions. Everything else of a group (the live members, their timers, waiting joins and syncs, the state
+// above) is soft: it runs ahead of the log during a rebalance, and is made from the durable state after a load. In Stable both agree.
+//
+// Records, as Apache Kafka 4.3.1 writes them:
+//
+//	key                                  value
+//	OffsetCommitKey v1 group,topic,part  OffsetCommitValue v4, v1 with an expire timestamp (OffsetCommit v2-4), null to remove
+//	GroupMetadataKey v2 group            GroupMetadataValue v3, null to remove
+//
+// Older value versions, and OffsetCommitKey v0, are read. Records of other kinds (KIP-848, share and streams groups) are left where they
+// are and counted in one line of the log at load.
+//
+// Goroutines: none but the runtime's.
 package group

@@ -1,0 +1,66 @@
+package group
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// expiryBatch is how many offsets are expired in one event: the rest follows in the next ones, after the requests that wait meanwhile.
+const expiryBatch = 1000
+
+const expiryTimer = "expire"
+
+// scheduleExpiry arms the next look for expired offsets and groups (offsets.retention.check.interval.ms).
+func (s *shard) scheduleExpiry(in time.Duration) {
+	s.env.Schedule(expiryTimer, in, func() []record { return s.expire(s.groupIDs()) })
+}
+
+// expire returns tombstones for the expired offsets of the groups, and for the groups that are left without members and offsets.
+func (s *shard) expire(groupIDs []string) []record {
+	var records []record
+	for i, id := range groupIDs {
+		if len(records) >= expiryBatch {
+			rest := groupIDs[i:]
+			s.env.Schedule(expiryTimer, 0, func() []record { return s.expire(rest) })
+			return records
+		}
+		if s.groups[id] != nil {
+			records = s.expireGroup(records, id)
+		}
+	}
+	s.scheduleExpiry(s.limits().retentionCheck)
+	return records
+}
+
+func (s *shard) expireGroup(records []record, id string) []record {
+	g := s.groups[id]
+	baseMs, ok := g.expiryBase()
+	nowMs, retentionMs := s.nowMs(), s.limits().retention.Milliseconds()
+	before, kept := len(records), false
+	for _, tp := range s.offsets.partitions(id) {
+		c, committed := s.offsets.get(id, tp.Topic, tp.Partition)
+		expired := ok && committed && isExpired(c, baseMs, nowMs, retentionMs)
+		if !expired || g.isSubscribed(tp.Topic) || s.offsets.isPending(id, tp.Topic, tp.Partition) {
+			kept = true
+			continue
+		}
+		records = append(records, offsetTombstone(id, tp.Topic, tp.Partition))
+	}
+	if n := len(records) - before; n > 0 {
+		s.log.Info("committed offsets expired", zap.String("group", id), zap.Int("offsets", n))
+	}
+	if !kept && g.isIdle() && len(s.offsets.open[id]) == 0 {
+		s.log.Info("group without members and offsets removed", zap.String("group", id))
+		records = append(records, groupTombstone(id))
+	}
+	return records
+}
+
+// isExpired: an expire timestamp that a client of OffsetCommit v2-4 asked for counts, otherwise the retention does (KIP-211).
+func isExpired(c committed, baseMs func(committed) int64, nowMs, retentionMs int64) bool {
+	if c.expireMs != noTimestamp {
+		return nowMs >= c.expireMs
+	}
+	return nowMs-baseMs(c) >= retentionMs
+}

@@ -1,0 +1,198 @@
+package group
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/gokafka/gokafka/internal/coordinator"
+	"github.com/gokafka/gokafka/internal/protocol"
+)
+
+// group is what all kinds of groups have in common. Each kind is a type of its own. Methods are called from the shard's goroutine.
+type group interface {
+	groupType() string // as in ListGroups: "classic"
+	stateName() string
+	isIdle() bool
+
+	// loaded makes the soft state from the durable state after a load, and arms the timers.
+	loaded()
+	// removed is called when the group's tombstone has been replayed.
+	removed()
+
+	// The checks of the offset APIs. Errors are kerr values.
+	validateCommit(c commitAs) error
+	validateOffsetDelete() error
+	validateDelete() error
+	// committing is called for a commit that passed validateCommit.
+	committing(memberID string)
+	// isSubscribed reports whether the group's members may be reading the topic; it is true when that is not known.
+	isSubscribed(topic string) bool
+	// expiryBase returns the time from which the retention of an offset counts, false when the group's offsets do not expire now.
+	expiryBase() (baseMs func(committed) int64, ok bool)
+
+	list() kmsg.ListGroupsResponseGroup
+}
+
+// commitAs is who commits offsets: the fields of an OffsetCommit request.
+type commitAs struct {
+	memberID   string
+	instanceID *string
+	generation int32 // -1: not a member
+}
+
+// shard is the state of one partition of __consumer_offsets.
+type shard struct {
+	env    coordinator.Env
+	limits func() limits
+	log    *zap.Logger
+
+	groups  map[string]group
+	offsets offsets
+
+	loading bool
+	unknown map[int16]int // records of kinds that are not understood, seen while loading
+}
+
+var _ coordinator.TxnShard = (*shard)(nil)
+
+func newShard(env coordinator.Env, limits func() limits, log *zap.Logger) *shard {
+	return &shard{
+		env:     env,
+		limits:  limits,
+		log:     log,
+		groups:  make(map[string]group),
+		offsets: newOffsets(),
+		loading: true,
+		unknown: make(map[int16]int),
+	}
+}
+
+// Loaded restores the groups from what was replayed and arms all timers.
+func (s *shard) Loaded() {
+	s.loading = false
+	for kind, n := range s.unknown {
+		s.log.Warn("left records of an unknown kind as they are", zap.Int16("kind", kind), zap.Int("records", n))
+	}
+	for _, id := range s.groupIDs() {
+		s.groups[id].loaded()
+	}
+	s.scheduleExpiry(s.limits().retentionCheck)
+}
+
+// Replay applies one record to the durable state.
+func (s *shard) Replay(offset int64, r record) error {
+	d, err := decode(r)
+	if err != nil {
+		return err
+	}
+	switch d.kind {
+	case keyOffsetCommitOld, keyOffsetCommit:
+		if d.commit == nil {
+			s.offsets.remove(d.group, d.topic, d.partition)
+			return nil
+		}
+		s.orSimple(d.group)
+		d.commit.logOffset = offset
+		s.offsets.put(d.group, d.topic, d.partition, *d.commit)
+	case keyGroupMetadata:
+		s.replayGroup(d.group, d.metadata)
+	default:
+		s.unknown[d.kind]++
+	}
+	return nil
+}
+
+func (s *shard) replayGroup(id string, value *stored) {
+	if value == nil {
+		if g := s.groups[id]; g != nil {
+			delete(s.groups, id)
+			g.removed()
+		}
+		return
+	}
+	g, ok := s.groups[id].(*classic)
+	if !ok {
+		g = newClassic(s, id)
+		s.groups[id] = g
+	}
+	g.stored = value
+}
+
+// ReplayTxn sets an offset committed in a transaction aside.
+func (s *shard) ReplayTxn(offset, producerID int64, _ int16, r record) error {
+	d, err := decode(r)
+	if err != nil {
+		return err
+	}
+	if d.kind != keyOffsetCommit && d.kind != keyOffsetCommitOld || d.commit == nil {
+		return s.Replay(offset, r)
+	}
+	s.orSimple(d.group)
+	d.commit.logOffset = offset
+	s.offsets.putPending(producerID, d.group, d.topic, d.partition, *d.commit)
+	return nil
+}
+
+// ReplayTxnMarker ends a transaction.
+func (s *shard) ReplayTxnMarker(producerID int64, _ int16, commit bool) error {
+	s.offsets.endTransaction(producerID, commit)
+	return nil
+}
+
+// orSimple makes a simple group, which has offsets but never had members, when there is no group of the name.
+func (s *shard) orSimple(id string) {
+	if s.groups[id] == nil {
+		s.groups[id] = newClassic(s, id)
+	}
+}
+
+func (s *shard) groupIDs() []string { return slices.Sorted(maps.Keys(s.groups)) }
+
+func (s *shard) nowMs() int64 { return s.env.Now().UnixMilli() }
+
+// deleteGroup returns the records that remove the group and its offsets.
+func (s *shard) deleteGroup(id string) ([]record, error) {
+	g := s.groups[id]
+	if g == nil {
+		return nil, kerr.GroupIDNotFound
+	}
+	if err := g.validateDelete(); err != nil {
+		return nil, err
+	}
+	var records []record
+	for _, tp := range s.offsets.partitions(id) {
+		records = append(records, offsetTombstone(id, tp.Topic, tp.Partition))
+	}
+	s.log.Info("group deleted", zap.String("group", id), zap.Int("offsets", len(records)))
+	return append(records, groupTombstone(id)), nil
+}
+
+// topicsDeleted returns the records that remove the offsets of deleted topics.
+func (s *shard) topicsDeleted(topics []string) []record {
+	gone := make(map[string]struct{}, len(topics))
+	for _, t := range topics {
+		gone[t] = struct{}{}
+	}
+	var records []record
+	for _, id := range s.groupIDs() {
+		for _, tp := range s.offsets.partitions(id) {
+			if _, ok := gone[tp.Topic]; ok {
+				records = append(records, offsetTombstone(id, tp.Topic, tp.Partition))
+			}
+		}
+	}
+	return records
+}
+
+func compareTopicPartitions(a, b protocol.TopicPartition) int {
+	if c := strings.Compare(a.Topic, b.Topic); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.Partition, b.Partition)
+}
