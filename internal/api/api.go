@@ -1,6 +1,8 @@
 package api
 
 import (
+	"sync"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
@@ -12,18 +14,9 @@ import (
 	"github.com/gokafka/gokafka/internal/server"
 )
 
-// API answers the requests of all connections. Safe for concurrent use.
+// API answers the requests of all connections. Fill every exported field before the first NewSession; none may change
+// afterwards. Safe for concurrent use.
 type API struct {
-	Options
-
-	fetchSessions *fetchSessionCache
-	// creating is held, one place, by whoever creates topics on demand, so that clients which ask for the same new topic
-	// at the same time all find it created by the first.
-	creating chan struct{}
-}
-
-// Options are what the handlers work with. All are required.
-type Options struct {
 	NodeID    int32
 	ClusterID string
 
@@ -36,19 +29,21 @@ type Options struct {
 	ProducerIDs *txn.ProducerIDs
 	Log         *zap.Logger
 	NowMs       func() int64 // wall clock in ms since the epoch
-}
 
-// New returns an API over o.
-func New(o Options) *API {
-	return &API{
-		Options:       o,
-		fetchSessions: newFetchSessionCache(func() int { return o.Config().Int("max.incremental.fetch.session.cache.slots") }, o.NowMs),
-		creating:      make(chan struct{}, 1),
-	}
+	setUp         sync.Once // of what follows, by the first NewSession
+	fetchSessions *fetchSessionCache
+	// creating is held, one place, by whoever creates topics on demand, so that clients which ask for the same new topic
+	// at the same time all find it created by the first.
+	creating chan struct{}
 }
 
 // NewSession returns the state of one new connection. Safe for concurrent use; the session itself is not.
 func (a *API) NewSession(conn server.ConnInfo) server.Session {
+	a.setUp.Do(func() {
+		slots := func() int { return a.Config().Int("max.incremental.fetch.session.cache.slots") }
+		a.fetchSessions = newFetchSessionCache(slots, a.NowMs)
+		a.creating = make(chan struct{}, 1)
+	})
 	return &session{api: a, conn: conn}
 }
 
