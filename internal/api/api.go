@@ -27,6 +27,7 @@ type API struct {
 	Controller  kmsg.Requestor // takes Kafka's controller requests (CreateTopics …)
 	Groups      *group.Coordinator
 	ProducerIDs *txn.ProducerIDs
+	LogLevels   *LogLevels // of Log and all other loggers of the node
 	Log         *zap.Logger
 	NowMs       func() int64 // wall clock in ms since the epoch
 

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/zap"
+
+	"github.com/gokafka/gokafka/internal/protocol"
+)
+
+// FindCoordinator: key 10, versions 0–6.
+//
+// Behaviour:
+//   - the leader of the group's partition of __consumer_offsets, on the listener on which the request came;
+//   - creates __consumer_offsets when it is missing, with offsets.topic.*, and answers when it is there: Kafka answers
+//     COORDINATOR_NOT_AVAILABLE and lets the client ask again;
+//   - transactions (key type 1) have no coordinator yet: COORDINATOR_NOT_AVAILABLE. Share groups (2) likewise, from v6.
+//
+// Version notes:
+//   - v1: key type, error message, throttle time. v4: several keys (KIP-699).
+//   - v6: key type share (KIP-932); before it is INVALID_REQUEST.
+//
+// Missing: the transaction and the share coordinator.
+func (s *session) findCoordinator(ctx context.Context, req *kmsg.FindCoordinatorRequest) (*kmsg.FindCoordinatorResponse, error) {
+	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
+	if req.Version < 4 {
+		c := s.coordinator(ctx, req, req.CoordinatorKey)
+		resp.ErrorCode, resp.NodeID, resp.Host, resp.Port = c.ErrorCode, c.NodeID, c.Host, c.Port
+		resp.ErrorMessage = kmsg.StringPtr("NONE") // Kafka's Errors.NONE.message()
+		if c.ErrorCode != 0 {
+			resp.ErrorMessage = protocol.ErrorMessage(kerr.ErrorForCode(c.ErrorCode))
+		}
+		return resp, nil
+	}
+	for _, key := range req.CoordinatorKeys {
+		resp.Coordinators = append(resp.Coordinators, s.coordinator(ctx, req, key))
+	}
+	return resp, nil
+}
+
+const (
+	coordinatorGroup int8 = iota
+	coordinatorTransaction
+	coordinatorShare
+)
+
+// coordinator finds one coordinator.
+func (s *session) coordinator(ctx context.Context, req *kmsg.FindCoordinatorRequest, key string) kmsg.FindCoordinatorResponseCoordinator {
+	c := kmsg.NewFindCoordinatorResponseCoordinator()
+	c.Key, c.NodeID, c.Port = key, -1, -1
+	node, err := s.coordinatorNode(ctx, req, key)
+	if err != nil {
+		c.ErrorCode = protocol.ErrorCode(err)
+		return c
+	}
+	c.NodeID, c.Host, c.Port = node.id, node.host, node.port
+	return c
+}
+
+// coordinatorNode is where a coordinator is.
+type coordinatorNode struct {
+	id   int32
+	host string
+	port int32
+}
+
+func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinatorRequest, key string) (coordinatorNode, error) {
+	switch {
+	case req.CoordinatorType == coordinatorShare && req.Version < 6, req.CoordinatorType < coordinatorGroup, req.CoordinatorType > coordinatorShare:
+		return coordinatorNode{}, kerr.InvalidRequest
+	case req.CoordinatorType != coordinatorGroup:
+		return coordinatorNode{}, kerr.CoordinatorNotAvailable
+	}
+	if s.api.Metadata.Image().Topic(groupMetadataTopic) == nil {
+		failed, err := s.api.ensureTopics(ctx, []string{groupMetadataTopic})
+		if err == nil {
+			err = failed[groupMetadataTopic]
+		}
+		if err != nil {
+			s.api.Log.Warn("cannot create an internal topic", zap.String("topic", groupMetadataTopic), zap.Error(err))
+			return coordinatorNode{}, kerr.CoordinatorNotAvailable
+		}
+	}
+	image := s.api.Metadata.Image()
+	partition := s.api.Groups.PartitionFor(key)
+	if !hasPartition(image, groupMetadataTopic, partition) {
+		return coordinatorNode{}, kerr.CoordinatorNotAvailable
+	}
+	leader := image.Broker(image.Topic(groupMetadataTopic).Partitions[partition].Leader)
+	e, ok := s.aliveEndpoint(leader)
+	if !ok {
+		return coordinatorNode{}, kerr.CoordinatorNotAvailable
+	}
+	return coordinatorNode{leader.ID, e.Host, int32(e.Port)}, nil
+}

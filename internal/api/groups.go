@@ -1,0 +1,24 @@
+package api
+
+import (
+	"net"
+
+	"github.com/gokafka/gokafka/internal/coordinator/group"
+)
+
+// client says who asks, for the group coordinator: DescribeGroups shows it.
+func (s *session) client() group.Client {
+	return group.Client{ID: s.clientID(), Host: clientHost(s.conn.RemoteAddr)}
+}
+
+// clientHost is the peer's address as Kafka prints it, InetAddress.toString without a host name: "/127.0.0.1".
+func clientHost(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		host = a.String()
+	}
+	return "/" + host
+}
