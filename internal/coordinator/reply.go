@@ -38,10 +38,10 @@ func (r *Reply[R]) complete(out outcome[R]) {
 
 // release hands the outcome to the caller; err is that of the append of the event in which the reply was completed.
 func (r *Reply[R]) release(offset int64, err error) {
-	if err != nil {
-		r.out = outcome[R]{err: err}
-	}
 	r.out.offset = offset
+	if err != nil {
+		r.out = outcome[R]{err: err, offset: -1} // nothing of this event was written
+	}
 	r.ch <- r.out
 	r.out = outcome[R]{}
 }
@@ -72,7 +72,11 @@ func Do[S Shard, R any](ctx context.Context, rt *Runtime[S], partition int32, fn
 	case <-ctx.Done():
 		return none, ctx.Err()
 	case <-r.quit.Done():
-		return none, errNotCoordinator
+		select {
+		case out = <-reply.ch: // completed before the unload
+		default:
+			return none, errNotCoordinator
+		}
 	}
 	if err := r.waitCommitted(ctx, out.offset); err != nil {
 		return none, err
