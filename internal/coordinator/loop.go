@@ -137,33 +137,34 @@ func (l *loop) handle(ev event) error {
 		if ev.fail != nil {
 			ev.fail(kerr.UnknownServerError)
 		}
-		l.release(0, kerr.UnknownServerError)
+		l.release(len(l.completed), kerr.UnknownServerError)
 		return fatal
 	}
 	appended, fatal := l.append(records)
 	if fatal != nil {
-		l.release(0, errNotCoordinator)
+		l.release(len(l.completed), errNotCoordinator)
 		return fatal
 	}
 	if appended != nil && ev.fail == nil {
 		l.log.Warn("cannot append the records of a timer or broadcast", zap.Int("records", len(records)), zap.Error(appended))
 	}
-	if appended != nil {
-		l.release(0, appended)
-	}
+	before := len(l.completed)
 	_, fatal = l.guard(func() []record {
 		for _, fn := range l.after {
 			fn(appended)
 		}
 		return nil
 	})
-	l.release(0, nil)
+	l.release(before, appended)
 	return fatal
 }
 
-// release lets the replies completed so far in this event go.
-func (l *loop) release(from int, err error) {
-	for _, reply := range l.completed[from:] {
+// release lets the replies completed in this event go: the first n with err, if it is not nil, those that followed the append as they are.
+func (l *loop) release(n int, err error) {
+	for i, reply := range l.completed {
+		if i >= n {
+			err = nil
+		}
 		reply.release(l.written, err)
 	}
 	clear(l.completed)
