@@ -1,6 +1,9 @@
 package metadata
 
-import "iter"
+import (
+	"iter"
+	"maps"
+)
 
 // TopicChanges yields every topic that differs between prev and i as it was and as it is; nil stands for not there. A topic that was deleted and
 // created again under the same name comes as one change with two ids. What the images share is not walked: the cost is that of the change, not
@@ -37,6 +40,11 @@ func (i *Image) TopicConfigChanges(prev *Image) iter.Seq[string] {
 			}
 		}
 	}
+}
+
+// BrokerConfigChanged says whether the configurations of the broker, or those of all brokers by default, may differ between prev and i.
+func (i *Image) BrokerConfigChanged(prev *Image, id int32) bool {
+	return !maps.Equal(prev.BrokerConfig(id), i.BrokerConfig(id)) || !maps.Equal(prev.BrokerConfig(-1), i.BrokerConfig(-1))
 }
 
 // diff walks two trees in the order of their keys and yields the nodes that they do not share: pairs of one key, or one with nil for a key that
