@@ -46,5 +46,5 @@ func ErrorMessage(err error) *string {
 func stripWrapped(s, noise string) string {
 	s = strings.TrimSuffix(s, noise)
 	s = strings.TrimPrefix(s, noise)
-	return strings.Trim(s, ": ")
+	return strings.Trim(s, ": \n")
 }
