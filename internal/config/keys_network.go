@@ -18,6 +18,6 @@ var networkKeys = []Key{
 	{"max.connections", TypeInt, "2147483647", honour | cl, atLeast(0), "Connections of this broker at a time."},
 	{"max.connections.per.ip", TypeInt, "2147483647", honour | cl, atLeast(0), "Connections of one client address at a time."},
 	{"max.connections.per.ip.overrides", TypeString, "", honour | cl, unchecked, "Other limits for single addresses, as host:count,…."},
-	{"max.connection.creation.rate", TypeInt, "2147483647", later | cl, atLeast(0), "New connections per second."},
+	{"max.connection.creation.rate", TypeInt, "2147483647", honour | cl, atLeast(0), "New connections per second."},
 	{"connection.failed.authentication.delay.ms", TypeInt, "100", accept, atLeast(0), "Wait before a failed authentication is answered."},
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,10 +52,13 @@ func parseListeners(list []string) ([]Listener, error) {
 	return out, nil
 }
 
+var listenerName = regexp.MustCompile(`^[0-9a-zA-Z_.\-]+$`)
+
 func parseListener(text string) (Listener, error) {
 	name, address, ok := strings.Cut(text, "://")
 	colon := strings.LastIndexByte(address, ':')
-	if !ok || name == "" || colon < 0 {
+	name = strings.TrimSpace(name)
+	if !ok || !listenerName.MatchString(name) || colon < 0 {
 		return Listener{}, fmt.Errorf("%q is not a listener (write NAME://host:port, for example PLAINTEXT://localhost:9092)", text)
 	}
 	port, err := strconv.ParseUint(address[colon+1:], 10, 16)
@@ -71,7 +75,7 @@ func parseListener(text string) (Listener, error) {
 	if host != "" && !hostPattern.MatchString(host) {
 		return Listener{}, fmt.Errorf("%q: %q is not a host name", text, host)
 	}
-	return Listener{Name: strings.ToUpper(strings.TrimSpace(name)), Host: host, Port: int(port)}, nil
+	return Listener{Name: strings.ToUpper(name), Host: host, Port: int(port)}, nil
 }
 
 // parseProtocolMap reads NAME:PROTOCOL,….

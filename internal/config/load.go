@@ -96,7 +96,7 @@ func (l *loader) layer(entries []Entry, d Defaults) {
 			l.set[e.Key], l.builtin[e.Key] = e, true
 		}
 	}
-	if l.builtin["node.id"] {
+	if l.set["node.id"].Source == builtinSource {
 		l.set["broker.id"], l.builtin["broker.id"] = l.set["node.id"], true
 	}
 }
