@@ -16,3 +16,5 @@
 // Later entries win over earlier ones. Over the file's own value lie the dynamic ones: topic, then this broker's, then the cluster default,
 // then the file, then Kafka's default (KIP-226).
 package config
+
+//go:generate go test -run TestDocumentation . -rewrite
