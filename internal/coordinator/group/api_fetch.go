@@ -73,7 +73,10 @@ func (c *Coordinator) fetchGroup(ctx context.Context, version int16, ask kmsg.Of
 	for i, t := range ask.Topics {
 		names[i] = t.Topic
 		if version >= 10 {
-			names[i], _ = c.o.TopicName(t.TopicID)
+			var ok bool
+			if names[i], ok = c.o.TopicName(t.TopicID); !ok {
+				names[i] = ""
+			}
 		}
 	}
 	topics, err := do(ctx, c, ask.Group, func(s *shard, reply *coordinator.Reply[fetchedTopics]) []record {
