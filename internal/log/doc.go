@@ -1,2 +1,57 @@
-// Package log keeps one partition's records: a sequence of batches in segment files.
+// Package log keeps the records of partitions: for each an append-only sequence
+// of batches in segment files, with all that is needed to find, expire and
+// recover them. It knows nothing of topics' metadata, of replicas, of who may
+// read, or of raft.
+//
+// # Directory
+//
+// Names and formats are Apache Kafka's; its tools read the files.
+//
+//	<log dir>/                                one of log.dirs
+//	  .lock                                   fcntl lock, held while running
+//	  meta.properties                         cluster.id, node.id, directory.id
+//	  .kafka_cleanshutdown                    written by Close, removed by OpenDirs
+//	  recovery-point-offset-checkpoint        below it everything is fsynced
+//	  replication-offset-checkpoint           high watermarks
+//	  log-start-offset-checkpoint             where DeleteRecords moved the start to
+//	  <topic>-<n>/                            one partition
+//	    00000000000000000000.log              batches, from this offset on
+//	    00000000000000000000.index            offset → position, 8 bytes each
+//	    00000000000000000000.timeindex        timestamp → offset, 12 bytes each
+//	    00000000000000000000.txnindex         aborted transactions, 34 bytes each
+//	    00000000000000000042.snapshot         state of the producers before offset 42
+//	    leader-epoch-checkpoint               leader epoch → its first offset
+//	    partition.metadata                    the topic's id
+//	  <topic>-<n>.<32 hex digits>-delete/     deleted, on its way out
+//	  <topic>-<n>.<32 hex digits>-stray/      of a topic that the cluster does not have
+//
+// The log files are the truth. Everything else in a partition is derived from
+// them and may be missing or damaged: it is rebuilt. (The checkpoints of the log
+// directory are different: a recovery point only says what need not be looked at,
+// but a start offset and a high watermark cannot be derived.)
+//
+// # What is durable when
+//
+// Append writes to the page cache: a crash of the process loses nothing. Flush
+// makes everything durable and moves the recovery point; it happens after each
+// roll, by flush.messages and flush.ms, and on Close. After a start that was not
+// preceded by a clean stop, all segments that reach beyond the recovery point are
+// scanned, CRC by CRC. A torn tail (bytes after the last whole batch) is cut off
+// with a warning. Damage that is followed by whole batches is not a torn tail:
+// Open fails with a *CorruptionError and changes nothing.
+//
+// # Concurrency
+//
+// Log.mu serializes whatever changes a log. Readers take no lock: they load an
+// immutable view (segments, size of the last one, log end offset) and read files.
+// A file is opened when it is needed, is counted while somebody reads from it,
+// and is closed when it has been idle, so that a quiet partition costs no
+// descriptor. Locks are taken in the order Manager.mu, Log.mu, Log.flushMu, the
+// locks of segments and files.
+//
+// The package starts goroutines in Manager.Load and Manager.Close only, which
+// wait for them; Manager.Run works on its caller's goroutine.
+//
+// preallocate has no effect: files grow by appending, and indexes are never
+// larger than what they hold.
 package log

@@ -1,0 +1,150 @@
+package log
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+)
+
+// RecoveryPoint returns the offset below which everything is durable.
+func (l *Log) RecoveryPoint() int64 { return l.recoveryPoint.Load() }
+
+// Flush makes everything that was appended before the call durable.
+//
+// Errors: kerr.KafkaStorageError; the log directory is offline then, since the
+// kernel forgets what it failed to write.
+func (l *Log) Flush() error {
+	if err := l.check(); err != nil {
+		return err
+	}
+	return l.flush()
+}
+
+// flushAfterAppend flushes when flush.messages are not durable yet. Appends that
+// wait here together need one fsync: the first to get the lock makes it, and those
+// behind it find their records durable, or make one for all that have gathered.
+func (l *Log) flushAfterAppend(end int64) error {
+	if end-l.recoveryPoint.Load() < l.config.Load().FlushMessages {
+		return nil
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if l.recoveryPoint.Load() >= end {
+		return l.directory.err()
+	}
+	return l.flushLocked()
+}
+
+// FlushIfOlder flushes when flush.ms have passed since the last flush.
+func (l *Log) FlushIfOlder(nowMs int64) error {
+	if nowMs-l.lastFlushMs.Load() < l.config.Load().FlushMs || l.recoveryPoint.Load() >= l.EndOffset() || l.check() != nil {
+		return nil
+	}
+	return l.flush()
+}
+
+func (l *Log) flush() error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	return l.flushLocked()
+}
+
+// flushLocked makes durable what a reader sees now, oldest segment first. Of the
+// last segment only the log file counts: after a crash its indexes are made anew,
+// as it reaches beyond the recovery point. l.flushMu must be held; l.mu need not.
+func (l *Log) flushLocked() error {
+	if err := l.directory.err(); err != nil {
+		return err
+	}
+	v := l.view.Load()
+	from := l.recoveryPoint.Load()
+	syncNames := false
+	for i, s := range v.segments {
+		if v.endOf(i) <= from {
+			continue
+		}
+		if err := l.syncSegment(s, i < len(v.segments)-1, v.endOf(i)); err != nil {
+			return l.fail("flush "+s.path(extLog), err)
+		}
+		syncNames = syncNames || s.unsyncedName || i < len(v.segments)-1
+	}
+	dirty := l.epochs.dirty.Load()
+	if err := l.epochs.write(l.fs, l.dir, true); err != nil {
+		return l.fail("write "+l.dir+"/"+leaderEpochFile, err)
+	}
+	if syncNames && !dirty { // writing the epochs has synced the directory
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return l.fail("sync the directory "+l.dir, err)
+		}
+	}
+	if l.unsyncedDir && v.end > from {
+		if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
+			return l.fail("sync the directory of "+l.dir, err)
+		}
+		l.unsyncedDir = false
+	}
+	for i, s := range v.segments {
+		if v.endOf(i) > from {
+			s.unsyncedName = false
+		}
+	}
+	l.recoveryPoint.Store(v.end)
+	l.lastFlushMs.Store(l.nowMs())
+	return nil
+}
+
+// syncSegment makes a segment durable; of a sealed one also the indexes and the
+// producer snapshot at its end. A segment that retention has removed meanwhile
+// needs nothing.
+func (l *Log) syncSegment(s *segment, sealed bool, end int64) error {
+	if s.size.Load() == 0 && !sealed {
+		return nil
+	}
+	h, err := s.open()
+	if err != nil {
+		return l.unlessRemoved(s, err)
+	}
+	defer h.release()
+	if err := h.Sync(); err != nil || !sealed {
+		return err
+	}
+	if err := s.load(); err != nil {
+		return l.unlessRemoved(s, err)
+	}
+	if err := errors.Join(s.offsetIndex().sync(), s.timeIndex().sync()); err != nil {
+		return l.unlessRemoved(s, err)
+	}
+	names := []string{l.dir + "/" + segmentName(end) + extSnapshot}
+	if s.hasTxnIndex.Load() {
+		names = append(names, s.path(extTxnIndex))
+	}
+	for _, name := range names {
+		f, err := l.fs.OpenRead(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = f.Sync()
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unlessRemoved drops the error of a file that is missing because its segment has
+// left the log.
+func (l *Log) unlessRemoved(s *segment, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, in := range l.view.Load().segments {
+		if in == s {
+			return err
+		}
+	}
+	return nil
+}

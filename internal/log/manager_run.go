@@ -1,0 +1,217 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"path"
+	"slices"
+
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gokafka/gokafka/internal/vfs"
+)
+
+// chore is something that Run does again and again.
+type chore struct {
+	name  string
+	every func() time.Duration // asked before each round, as the configuration may change
+	do    func() error
+	next  time.Time
+}
+
+// idleClose is how long a file of a log stays open without use, at least.
+const idleClose = time.Minute
+
+// producerExpiryCheck is how often silent producers are looked for, Kafka's
+// producer.id.expiration.check.interval.ms.
+const producerExpiryCheck = 10 * time.Minute
+
+// Run keeps house until ctx ends: retention, flushes, checkpoints, delayed
+// removals. It works on the caller's goroutine and returns nil. A failure is
+// logged, and the chore done again at its next time.
+func (m *Manager) Run(ctx context.Context) error {
+	ms := func(key string) func() time.Duration {
+		return func() time.Duration {
+			const never = int64(time.Hour/time.Millisecond) * 24 * 365 // the largest values would overflow a Duration
+			return time.Duration(min(max(m.config().Int64(key), 1), never)) * time.Millisecond
+		}
+	}
+	every := func(d time.Duration) func() time.Duration { return func() time.Duration { return d } }
+	chores := []*chore{
+		{name: "retention", every: ms("log.retention.check.interval.ms"), do: m.retain},
+		{name: "flush by time", every: ms("log.flush.scheduler.interval.ms"), do: m.flushByTime},
+		{name: "recovery point checkpoint", every: ms("log.flush.offset.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(recoveryPointFile) }},
+		{name: "log start checkpoint", every: ms("log.flush.start.offset.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(startOffsetFile) }},
+		{name: "high watermark checkpoint", every: ms("replica.high.watermark.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(highWatermarkFile) }},
+		{name: "producer expiry", every: every(producerExpiryCheck), do: m.expireProducers},
+		{name: "idle files", every: every(idleClose), do: m.closeIdleFiles},
+	}
+	now := time.Now()
+	for _, c := range chores {
+		c.next = now.Add(c.every())
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		wait := m.doQueued()
+		now = time.Now()
+		for _, c := range chores {
+			if !c.next.After(now) {
+				if err := c.do(); err != nil {
+					m.logger.Error("housekeeping failed", zap.String("chore", c.name), zapErr(err))
+				}
+				c.next = time.Now().Add(c.every())
+			}
+			wait = min(wait, time.Until(c.next))
+		}
+		timer.Reset(max(wait, 0))
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// doQueued flushes the logs that have rolled and removes what is due. It returns
+// how long until the next removal.
+func (m *Manager) doQueued() time.Duration {
+	nowMs := m.nowMs()
+	m.mu.Lock()
+	flushes := make([]*Log, 0, len(m.mu.toFlush))
+	for l := range m.mu.toFlush {
+		flushes = append(flushes, l)
+	}
+	clear(m.mu.toFlush)
+	var due []string
+	wait := time.Hour
+	m.mu.toRemove = slices.DeleteFunc(m.mu.toRemove, func(r removal) bool {
+		if r.atMs <= nowMs {
+			due = append(due, r.name)
+			return true
+		}
+		wait = min(wait, time.Duration(r.atMs-nowMs)*time.Millisecond)
+		return false
+	})
+	m.mu.Unlock()
+	for _, l := range flushes {
+		if err := l.Flush(); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, errDeleted) {
+			m.logger.Error("cannot flush a log that has rolled", append(l.tp.Fields(), zapErr(err))...)
+		}
+	}
+	for _, name := range due {
+		if err := m.fs.RemoveAll(name); err != nil {
+			m.logger.Error("cannot remove what was deleted", zap.String("dir", name), zapErr(err))
+		}
+	}
+	return wait
+}
+
+// eachLog calls fn for every log and returns all errors but those of logs that are
+// offline or deleted, which were told when they happened.
+func (m *Manager) eachLog(fn func(l *Log) error) error {
+	var errs []error
+	for tp, l := range m.All() {
+		if l.check() != nil {
+			continue
+		}
+		if err := fn(l); err != nil {
+			m.logger.Error("housekeeping of a log failed", append(tp.Fields(), zapErr(err))...)
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return errs[0]
+	}
+	return nil
+}
+
+func (m *Manager) retain() error {
+	return m.eachLog(func(l *Log) error {
+		_, err := l.Retain(m.nowMs())
+		return err
+	})
+}
+
+func (m *Manager) flushByTime() error {
+	return m.eachLog(func(l *Log) error { return l.FlushIfOlder(m.nowMs()) })
+}
+
+func (m *Manager) expireProducers() error {
+	return m.eachLog(func(l *Log) error {
+		l.ExpireProducers(m.nowMs())
+		return nil
+	})
+}
+
+func (m *Manager) closeIdleFiles() error {
+	return m.eachLog(func(l *Log) error {
+		l.CloseIdleFiles()
+		return nil
+	})
+}
+
+func (m *Manager) checkpointAll(file string) error {
+	var errs []error
+	for _, d := range m.dirs {
+		if d.err() == nil {
+			errs = append(errs, m.checkpoint(d, file))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkpoint writes checkpoints of a log directory, unless they are as they were.
+// Only Run and Close call it, one after the other.
+func (m *Manager) checkpoint(d *logDir, files ...string) error {
+	for _, file := range files {
+		o := offsets{}
+		for tp, l := range m.All() {
+			if path.Dir(l.dir) != d.path {
+				continue
+			}
+			switch file {
+			case recoveryPointFile:
+				o[tp] = l.RecoveryPoint()
+			case highWatermarkFile:
+				o[tp] = l.HighWatermark()
+			case startOffsetFile:
+				// Only where DeleteRecords has moved it into a segment; else the first
+				// segment's name tells.
+				if start := l.StartOffset(); start > l.view.Load().segments[0].base {
+					o[tp] = start
+				}
+			}
+		}
+		m.keepDamaged(d, file, o)
+		text := formatOffsets(o)
+		if d.written[file] == string(text) {
+			continue
+		}
+		if err := m.fs.WriteFileAtomic(d.path+"/"+file, text, true); err != nil {
+			err = storageError("write "+d.path+"/"+file, err)
+			if !vfs.IsNoSpace(err) {
+				d.fail(err)
+			}
+			return err
+		}
+		d.written[file] = string(text)
+	}
+	return nil
+}
+
+// keepDamaged keeps what the checkpoint said of partitions that could not be
+// opened: they may be repaired.
+func (m *Manager) keepDamaged(d *logDir, file string, o offsets) {
+	was := map[string]offsets{recoveryPointFile: d.recoveryPoints, startOffsetFile: d.startOffsets, highWatermarkFile: d.highWatermarks}[file]
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	for tp, dl := range m.mu.damaged {
+		if offset, ok := was[tp]; ok && dl.dir == d {
+			o[tp] = offset
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package log
+
+import (
+	"io"
+
+	"github.com/gokafka/gokafka/internal/vfs"
+)
+
+// Region is a run of whole batches in a file. It holds the file open until
+// Release, which must be called once on one of its copies; the zero Region is
+// empty and needs none. The bytes are those of the log: nothing is copied until
+// somebody asks.
+type Region struct {
+	h        *handle
+	position int64
+	length   int
+	start    int64
+	end      int64
+}
+
+// Len returns the number of bytes.
+func (r Region) Len() int { return r.length }
+
+// StartOffset returns the base offset of the first batch.
+func (r Region) StartOffset() int64 { return r.start }
+
+// EndOffset returns one past the last offset of the last batch.
+func (r Region) EndOffset() int64 { return r.end }
+
+// File returns the file and where in it the region begins, for sendfile; nil for
+// an empty region. The file must not be used after Release, nor be closed.
+func (r Region) File() (f vfs.File, offset int64) {
+	if r.h == nil {
+		return nil, 0
+	}
+	return r.h.File, r.position
+}
+
+// AppendTo appends the bytes to dst, with one read.
+func (r Region) AppendTo(dst []byte) ([]byte, error) {
+	if r.length == 0 {
+		return dst, nil
+	}
+	n := len(dst)
+	if cap(dst)-n < r.length {
+		grown := make([]byte, n, n+r.length)
+		copy(grown, dst)
+		dst = grown
+	}
+	if err := readFull(r.h, dst[n:n+r.length], r.position); err != nil {
+		return dst[:n], storageError("read "+r.h.Name(), err)
+	}
+	return dst[:n+r.length], nil
+}
+
+// ReadAt reads from the region, off counting from its first byte.
+func (r Region) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 || off >= int64(r.length) {
+		return 0, io.EOF
+	}
+	want := p[:min(int64(len(p)), int64(r.length)-off)]
+	if err := readFull(r.h, want, r.position+off); err != nil {
+		return 0, storageError("read "+r.h.Name(), err)
+	}
+	if len(want) < len(p) {
+		return len(want), io.EOF
+	}
+	return len(want), nil
+}
+
+// Release lets go of the file.
+func (r Region) Release() {
+	if r.h != nil {
+		r.h.release()
+	}
+}

@@ -1,0 +1,284 @@
+package log
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gokafka/gokafka/internal/vfs"
+)
+
+// The files of a segment, and what a file of a removed segment ends with.
+const (
+	extLog       = ".log"
+	extIndex     = ".index"
+	extTimeIndex = ".timeindex"
+	extTxnIndex  = ".txnindex"
+	extSnapshot  = ".snapshot"
+	extDeleted   = ".deleted"
+)
+
+var segmentExts = [...]string{extLog, extIndex, extTimeIndex, extTxnIndex, extSnapshot}
+
+// segment is one log file and its indexes. The last segment of a log is written
+// to, under Log.mu; the others never change but for being removed. What readers
+// need is atomic or behind a lock of its own.
+type segment struct {
+	fs   vfs.FS
+	dir  string
+	base int64 // first offset that may be in it; its file's name
+
+	size        atomic.Int64 // bytes of whole batches; of the last segment readers take view.size
+	modifiedMs  atomic.Int64 // of the last append
+	hasTxnIndex atomic.Bool
+	log         file
+	offsets     index
+	times       index
+
+	loadMu  sync.Mutex                      // held while the indexes are looked at for the first time
+	loaded  atomic.Bool                     // the indexes may be used
+	largest atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
+
+	// The rest belongs to the writer and is guarded by Log.mu.
+	createdMs       int64
+	firstTimestamp  int64 // largest of the first batch, which segment.ms counts from; unknown below −1
+	bytesSinceIndex int64 // since the batch that has the last entry of the offset index
+	appended        bool  // since it was opened
+
+	unsyncedName bool // guarded by Log.flushMu: the directory was not synced since the file was made
+}
+
+const unknownTimestamp = -2
+
+func newSegment(fsys vfs.FS, dir string, base int64, nowMs int64) *segment {
+	s := &segment{fs: fsys, dir: dir, base: base, createdMs: nowMs, firstTimestamp: unknownTimestamp}
+	s.modifiedMs.Store(nowMs)
+	return s
+}
+
+// createSegment makes the log file; indexes are made with their first entry.
+func createSegment(fsys vfs.FS, dir string, base, nowMs int64) (*segment, error) {
+	s := newSegment(fsys, dir, base, nowMs)
+	f, err := fsys.Create(s.path(extLog))
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	s.unsyncedName = true
+	s.setEmpty()
+	return s, nil
+}
+
+// setEmpty makes the indexes those of an empty segment without touching a file.
+func (s *segment) setEmpty() {
+	s.offsets.state.Store(&indexState{})
+	s.times.state.Store(&indexState{})
+	s.largest.Store(&timestampOffset{noTimestamp, s.base})
+	s.firstTimestamp, s.bytesSinceIndex = unknownTimestamp, 0
+	s.loaded.Store(true)
+}
+
+func segmentName(base int64) string { return fmt.Sprintf("%020d", base) }
+
+func (s *segment) path(ext string) string { return s.dir + "/" + segmentName(s.base) + ext }
+
+// open returns the log file, to be released.
+func (s *segment) open() (*handle, error) {
+	return s.log.acquire(s.fs, func() string { return s.path(extLog) }, false)
+}
+
+// load makes the indexes usable: it looks at the files, and makes them anew from
+// the log when they are missing or cannot be right. Safe for concurrent use.
+func (s *segment) load() error {
+	if s.loaded.Load() {
+		return nil
+	}
+	s.loadMu.Lock()
+	defer s.loadMu.Unlock()
+	if s.loaded.Load() {
+		return nil
+	}
+	good, err := s.loadIndexes()
+	if err != nil {
+		return storageError("load the indexes of "+s.path(extLog), err)
+	}
+	if !good {
+		if err := s.rebuildIndexes(defaultIndexInterval); err != nil {
+			return storageError("rebuild the indexes of "+s.path(extLog), err)
+		}
+	}
+	s.loaded.Store(true)
+	return nil
+}
+
+// defaultIndexInterval is Kafka's index.interval.bytes, used where an index of a
+// sealed segment is made anew.
+const defaultIndexInterval = 4096
+
+func (s *segment) loadIndexes() (ok bool, err error) {
+	if ok, err = s.offsetIndex().load(s.checkOffsetEntries); !ok || err != nil {
+		return false, err
+	}
+	if ok, err = s.timeIndex().load(s.checkTimeEntries); !ok || err != nil {
+		return false, err
+	}
+	largest := timestampOffset{noTimestamp, s.base}
+	if n := s.timeIndex().len(); n > 0 {
+		e, err := s.timeIndex().entry(n - 1)
+		if err != nil {
+			return false, err
+		}
+		largest = s.timeEntry(e[:])
+	} else if s.size.Load() > 0 {
+		return false, nil // a sealed segment ends with an entry, unless no record has a timestamp
+	}
+	s.largest.Store(&largest)
+	return true, nil
+}
+
+// rebuildIndexes makes both indexes from the headers of the batches.
+func (s *segment) rebuildIndexes(intervalBytes int64) error {
+	h, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer h.release()
+	if err := s.resetIndexes(); err != nil {
+		return err
+	}
+	var failed error
+	_, err = eachHeader(h, s.path(extLog), 0, s.size.Load(), func(b header) bool {
+		failed = s.noteBatch(b.LastOffset(), b.MaxTimestampMs(), b.pos, int64(b.size), intervalBytes)
+		return failed == nil
+	})
+	return errors.Join(err, failed, s.finishIndexes(true))
+}
+
+// resetIndexes empties both indexes, also on disk.
+func (s *segment) resetIndexes() error {
+	if err := s.offsetIndex().reset(); err != nil {
+		return err
+	}
+	if err := s.timeIndex().reset(); err != nil {
+		return err
+	}
+	s.largest.Store(&timestampOffset{noTimestamp, s.base})
+	s.bytesSinceIndex = 0
+	return nil
+}
+
+// noteBatch enters a batch into the indexes, as LogSegment.append of Kafka does.
+func (s *segment) noteBatch(lastOffset, maxTimestampMs, position, size, intervalBytes int64) error {
+	if maxTimestampMs > s.largest.Load().timestampMs {
+		s.largest.Store(&timestampOffset{maxTimestampMs, lastOffset})
+	}
+	if s.bytesSinceIndex > intervalBytes {
+		e := putOffsetEntry(lastOffset-s.base, position)
+		if err := s.offsetIndex().append(e[:]); err != nil {
+			return err
+		}
+		if err := s.appendTime(); err != nil {
+			return err
+		}
+		s.bytesSinceIndex = 0
+	}
+	s.bytesSinceIndex += size
+	return nil
+}
+
+// finishIndexes writes what waits in memory, with the largest timestamp as last
+// entry of the time index; both files exist then, as Kafka wants them.
+func (s *segment) finishIndexes(sync bool) error {
+	if err := s.appendTime(); err != nil {
+		return err
+	}
+	for _, x := range []indexFile{s.offsetIndex(), s.timeIndex()} {
+		if err := x.write(); err != nil {
+			return err
+		}
+		if sync {
+			if err := x.sync(); err != nil {
+				return err
+			}
+			continue
+		}
+		if !x.exists.Load() { // an empty index has not been written yet
+			h, err := x.file.acquire(s.fs, x.name, true)
+			if err != nil {
+				return err
+			}
+			h.release()
+			x.exists.Store(true)
+		}
+	}
+	return nil
+}
+
+// largestTimestamp returns the largest timestamp of the segment's records, and
+// the last offset of the first batch that has it.
+func (s *segment) largestTimestamp() (timestampOffset, error) {
+	if err := s.load(); err != nil {
+		return timestampOffset{}, err
+	}
+	return *s.largest.Load(), nil
+}
+
+// rollTimestamp returns what segment.ms counts from: the largest timestamp of the
+// first batch, noTimestamp when that has none or the segment is empty.
+func (s *segment) rollTimestamp() (int64, error) {
+	if s.firstTimestamp != unknownTimestamp {
+		return s.firstTimestamp, nil
+	}
+	if s.size.Load() == 0 {
+		return noTimestamp, nil
+	}
+	h, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	defer h.release()
+	_, err = eachHeader(h, s.path(extLog), 0, s.size.Load(), func(b header) bool {
+		s.firstTimestamp = max(b.MaxTimestampMs(), noTimestamp)
+		return false
+	})
+	return s.firstTimestamp, err
+}
+
+// closeFiles lets go of the open files; they are opened again on demand.
+func (s *segment) closeFiles() {
+	s.log.close()
+	s.offsets.file.close()
+	s.times.file.close()
+}
+
+func (s *segment) closeIdle(keepLog bool) {
+	if !keepLog {
+		s.log.closeIdle()
+	}
+	s.offsets.file.closeIdle()
+	s.times.file.closeIdle()
+}
+
+// markDeleted renames the files, with the producer snapshot of the same name, so
+// that no start takes them for a segment, and returns the new names.
+func (s *segment) markDeleted() (names []string, err error) {
+	for _, ext := range segmentExts {
+		name := s.path(ext)
+		err := s.fs.Rename(name, name+extDeleted)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return names, err
+		}
+		names = append(names, name+extDeleted)
+	}
+	s.log.remove()
+	s.offsets.file.remove()
+	s.times.file.remove()
+	return names, nil
+}
