@@ -496,7 +496,10 @@ func (s *script) admin(command string, w words) {
 	switch command {
 	case "describe":
 		req := kmsg.NewPtrDescribeGroupsRequest()
-		req.Version, req.Groups = w.version(6), append(w.rest, []string{"g"}[len(w.rest):]...)
+		req.Version, req.Groups = w.version(6), w.rest
+		if len(w.rest) == 0 {
+			req.Groups = []string{"g"}
+		}
 		s.ask("describe", func(ctx context.Context) string {
 			r := s.c.DescribeGroups(ctx, Client{}, req)
 			encode(r)
