@@ -273,10 +273,14 @@ func (s *script) join(c *scriptClient, w words) {
 		}
 		if r.ErrorCode != 0 {
 			if r.MemberID != "" && r.ErrorCode == kerr.MemberIDRequired.Code {
+				s.mu.Lock()
 				c.knows.id = r.MemberID
+				s.mu.Unlock()
 			}
 			return fmt.Sprintf("%s member=%s", codeName(r.ErrorCode), r.MemberID)
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		c.knows.id, c.knows.generation, c.knows.protocol = r.MemberID, r.Generation, deref(r.Protocol)
 		answer := fmt.Sprintf("ok gen=%d protocol=%s leader=%s member=%s", r.Generation, deref(r.Protocol), r.LeaderID, r.MemberID)
 		if r.SkipAssignment {
