@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/broker":           {"internal/log", "internal/metadata", "internal/coordinator"},
 	"internal/server":           {},
 	"internal/api":              {"internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/server"},
-	"internal/cli":              {"internal/node"},
+	"internal/cli":              {"internal/node", "internal/api"}, // api: LogLevels, which wrap the core of the logger
 	"internal/node":             {"internal/api", "internal/server", "internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/vfs"},
 	"internal/metadata/records": {},
 
