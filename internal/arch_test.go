@@ -94,6 +94,9 @@ var sources = sync.OnceValues(func() ([]source, error) {
 			if err != nil {
 				return err
 			}
+			if bytes.HasPrefix(text, []byte("//go:build ignore")) || bytes.Contains(text, []byte("\n//go:build ignore\n")) {
+				return nil // a program for go generate
+			}
 			file, err := parser.ParseFile(fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
 			if err != nil {
 				return err
