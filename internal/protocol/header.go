@@ -69,6 +69,9 @@ func ParseBody(h Header, body []byte) (kmsg.Request, error) {
 	if h.Version < 0 || h.Version > req.MaxVersion() {
 		return nil, fmt.Errorf("%s version %d: %w", kmsg.NameForKey(h.Key), h.Version, kerr.UnsupportedVersion)
 	}
+	if l := layoutOf(h.Key); l == nil || !l.fits(h.Version, body) {
+		return nil, fmt.Errorf("%s version %d: %d bytes do not have what they announce: %w", kmsg.NameForKey(h.Key), h.Version, len(body), kerr.InvalidRequest)
+	}
 	req.SetVersion(h.Version)
 	if err := req.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("%s version %d: %v: %w", kmsg.NameForKey(h.Key), h.Version, err, kerr.InvalidRequest)

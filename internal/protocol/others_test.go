@@ -260,6 +260,7 @@ func TestFranzGo(t *testing.T) {
 				continue // franz-go insists on the right checksum, where Kafka's brokers and librdkafka know the broken one
 			}
 			t.Run(fmt.Sprintf("produce %d, fetch %d, %s", v[0], v[1], codec), func(t *testing.T) {
+				t.Parallel()
 				k := startKeeper(t, v[0], v[1])
 				versions := new(kversion.Versions)
 				for key, r := range k.versions {
@@ -331,6 +332,7 @@ func TestSarama(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s, %s", v.version, codec), func(t *testing.T) {
+				t.Parallel()
 				k := startKeeper(t, 9, 12)
 				conf := sarama.NewConfig()
 				conf.Version = v.version
@@ -401,6 +403,7 @@ func TestKafkaGo(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("produce %d, %s", max, codec), func(t *testing.T) {
+				t.Parallel()
 				k := startKeeper(t, max, 12)
 				want := toSend(magicOf(max))
 				var messages []kafkago.Message
