@@ -177,6 +177,11 @@ func (rt *Runtime[S]) active(partition int32) (*runner[S], error) {
 func (rt *Runtime[S]) run(r *runner[S], before <-chan struct{}) {
 	defer rt.wg.Done()
 	defer close(r.ended)
+	defer func() { // the runner stays known until a next life, its state need not
+		var none S
+		r.shard, r.replay = none, nil
+		r.reset()
+	}()
 	if before != nil {
 		<-before
 	}
