@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/gokafka/gokafka/internal/protocol"
 )
@@ -67,33 +68,65 @@ func (l *Log) OffsetOfMaxTimestamp() (Found, error) {
 	if in < 0 {
 		return Found{}, nil
 	}
+	reaches := func(ms int64) bool { return ms >= best.timestampMs }
 	is := func(ms int64) bool { return ms == best.timestampMs }
-	return v.segments[in].find(best.offset, start, v.sizeOf(in), is, is)
+	return v.segments[in].find(best.offset, start, v.sizeOf(in), reaches, is)
 }
 
-// largestAfter is largestTimestamp without what lies below the log start.
+// largestAfter is largestTimestamp without the records below the log start.
 func (s *segment) largestAfter(start, size int64) (timestampOffset, error) {
 	largest, err := s.largestTimestamp()
-	if err != nil || largest.offset >= start {
+	if err != nil || s.base >= start {
 		return largest, err
 	}
-	position, err := s.positionBefore(start)
+	position, err := s.positionBefore(min(start, largest.offset))
 	if err != nil {
-		return largest, err
+		return largest, storageError("read "+s.path(extIndex), err)
 	}
 	h, err := s.open()
 	if err != nil {
 		return largest, storageError("open "+s.path(extLog), err)
 	}
 	defer h.release()
-	largest = timestampOffset{noTimestamp, s.base}
+	var failed error
+	rest := timestampOffset{noTimestamp, s.base}
 	_, err = eachHeader(h, s.path(extLog), position, size, func(b header) bool {
-		if b.LastOffset() >= start && b.MaxTimestampMs() > largest.timestampMs {
-			largest = timestampOffset{b.MaxTimestampMs(), b.LastOffset()}
+		switch {
+		case b.LastOffset() < start:
+		case b.BaseOffset() >= start:
+			if largest.offset >= start && b.LastOffset() <= largest.offset {
+				rest = largest // it lies above the start: no need to look at the rest
+				return false
+			}
+			if b.MaxTimestampMs() > rest.timestampMs {
+				rest = timestampOffset{b.MaxTimestampMs(), b.LastOffset()}
+			}
+		default: // the start lies within the batch
+			for r, err := range wholeBatch(h, b) {
+				if failed = err; err != nil {
+					return false
+				}
+				if r.Offset >= start && r.TimestampMs > rest.timestampMs {
+					rest = timestampOffset{r.TimestampMs, b.LastOffset()}
+				}
+			}
 		}
 		return true
 	})
-	return largest, err
+	if err == nil && failed != nil {
+		err = storageError("read "+s.path(extLog), failed)
+	}
+	return rest, err
+}
+
+// wholeBatch reads a batch of which the header is known, and walks over its
+// records.
+func wholeBatch(h *handle, b header) iter.Seq2[protocol.Record, error] {
+	whole := make([]byte, b.size)
+	if err := readFull(h, whole, b.pos); err != nil {
+		return func(yield func(protocol.Record, error) bool) { yield(protocol.Record{}, err) }
+	}
+	return protocol.Batch(whole).Records()
 }
 
 // find returns the first record at or after start whose timestamp is wanted, in a
@@ -114,11 +147,7 @@ func (s *segment) find(from, start, size int64, wantBatch, wantRecord func(ms in
 		if b.LastOffset() < start || !wantBatch(b.MaxTimestampMs()) {
 			return true
 		}
-		whole := make([]byte, b.size)
-		if failed = readFull(h, whole, b.pos); failed != nil {
-			return false
-		}
-		for r, err := range protocol.Batch(whole).Records() {
+		for r, err := range wholeBatch(h, b) {
 			if err != nil {
 				failed = fmt.Errorf("records at byte %d: %w", b.pos, err)
 				return false
