@@ -71,7 +71,7 @@ func (r *lineReader) next() (line string, number int, ok bool) {
 			return "", 0, false
 		}
 		natural = trimSpaceLeft(natural)
-		if natural == "" || natural[0] == '#' || natural[0] == '!' {
+		if natural == "" || natural[0] == '#' || natural[0] == '!' || natural == `\` { // a lone backslash continues nothing
 			continue
 		}
 		number := r.number

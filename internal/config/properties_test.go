@@ -28,6 +28,7 @@ func TestParseAsJavaProperties(t *testing.T) {
 		{"byte order mark", "\xef\xbb\xbfa=1", []Entry{{Key: "a", Value: "1", Source: "f:1"}}},
 		{"Latin-1", "a=caf\xe9", []Entry{{Key: "a", Value: "café", Source: "f:1"}}},
 		{"dollars stay", "a=${env:HOME}", []Entry{{Key: "a", Value: "${env:HOME}", Source: "f:1"}}},
+		{"a lone backslash is a blank line", "\\\n#a=1\n\\\nb=2", []Entry{{Key: "b", Value: "2", Source: "f:4"}}},
 		{"lone backslash at the end", `a=1\`, []Entry{{Key: "a", Value: "1", Source: "f:1"}}},
 	} {
 		got, err := Parse("f", []byte(tc.text))
