@@ -71,7 +71,8 @@ func (r *lineReader) next() (line string, number int, ok bool) {
 			return "", 0, false
 		}
 		natural = trimSpaceLeft(natural)
-		if natural == "" || natural[0] == '#' || natural[0] == '!' || natural == `\` { // a lone backslash continues nothing
+		if natural == "" || natural[0] == '#' || natural[0] == '!' || natural == `\` {
+			// A lone backslash continues nothing. (At the very end of a file java.util.Properties makes an empty key of it.)
 			continue
 		}
 		number := r.number
