@@ -169,8 +169,8 @@ func (ld *loader) readEpochs() error {
 	}
 	entries, err := parseEpochs(name, text)
 	if err != nil {
-		ld.logger.Warn("ignored a damaged checkpoint of leader epochs; the log replaces it", zapErr(err))
-		return nil
+		ld.logger.Warn("removed a damaged checkpoint of leader epochs; the log replaces it", zapErr(err))
+		return ld.fs.Remove(name)
 	}
 	ld.epochsKnown = true
 	ld.epochs.entries.Store(&entries)
