@@ -296,9 +296,6 @@ func alterConfigs(r *run) {
 		only.ValidateOnly = true
 		try("validate only", only)
 		state("after validate only", "retention.ms")
-		twice := alter(topic, name, "retention.ms", "1")
-		twice.Resources = append(twice.Resources, twice.Resources[0])
-		try("resource twice", twice)
 		try("other broker", alter(broker, "7", "log.cleaner.threads", "1"))
 		try("broker read only", alter(broker, "1", "log.dirs", "/x"))
 		try("broker unknown", alter(broker, "1", "no.such", "1"))

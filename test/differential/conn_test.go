@@ -29,7 +29,7 @@ func dial(addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c, timeout: 40 * time.Second}, nil
+	return &conn{c: c, timeout: 12 * time.Second}, nil
 }
 
 func (c *conn) close() { c.c.Close() }

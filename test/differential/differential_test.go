@@ -17,6 +17,39 @@ type scenario struct {
 	run  func(*run)
 }
 
+// scenarios run in this order; the later ones lean on nothing that the earlier ones left behind.
+var scenarios = []scenario{
+	{"ApiVersions", apiVersions},
+	{"Metadata", metadata},
+	{"CreateTopics", createTopics},
+	{"DeleteTopics", deleteTopics},
+	{"CreatePartitions", createPartitions},
+	{"DescribeTopicPartitions", describeTopicPartitions},
+	{"DescribeConfigs", describeConfigs},
+	{"IncrementalAlterConfigs", incrementalAlterConfigs},
+	{"AlterConfigs", alterConfigs},
+	{"ListConfigResources", listConfigResources},
+	{"Produce", produceScenario},
+	{"Idempotence", idempotence},
+	{"DeleteRecords", deleteRecords},
+	{"Fetch", fetchScenario},
+	{"ListOffsets", listOffsets},
+	{"FindCoordinator", findCoordinator},
+	{"GroupErrors", groupErrors},
+	{"GroupLife", groupLife},
+	{"StaticMembers", staticMembers},
+	{"SessionExpires", sessionExpires},
+	{"DescribeCluster", cluster},
+	{"DescribeLogDirs", logDirs},
+	{"Sasl", sasl},
+	{"Acls", acls},
+	{"ElectLeaders", electLeaders},
+	{"Reassignments", reassignments},
+	{"Quorum", quorum},
+	{"Features", features},
+	{"Garbage", garbage},
+}
+
 func TestMain(m *testing.M) {
 	baseTimestampMs = time.Now().Add(-time.Hour).UnixMilli()
 	m.Run()
@@ -64,12 +97,14 @@ func TestPrint(t *testing.T) {
 	s := mustSide(t, "broker", addr, dir)
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
-			for _, a := range play(t, sc, s, s.ranges) {
+			r := &run{t: t, side: s, both: s.ranges, show: func(a answer) {
 				fmt.Printf("%s/%s v%d\n", sc.name, a.step, a.version)
 				for _, l := range a.lines {
 					fmt.Printf("    %s = %s\n", l.path, l.value)
 				}
-			}
+			}}
+			defer r.end()
+			sc.run(r)
 		})
 	}
 }

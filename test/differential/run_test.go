@@ -57,6 +57,14 @@ type run struct {
 	both    map[int16][2]int16 // the versions both brokers serve
 	c       *conn
 	answers []answer
+	show    func(answer) // told of every answer as it comes; may be nil
+}
+
+func (r *run) record(a answer) {
+	r.answers = append(r.answers, a)
+	if r.show != nil {
+		r.show(a)
+	}
 }
 
 func (r *run) conn() *conn {
@@ -110,20 +118,20 @@ func (r *run) do(step string, req kmsg.Request) kmsg.Response {
 	default:
 		a.lines = r.side.syms.flatten(resp)
 	}
-	r.answers = append(r.answers, a)
+	r.record(a)
 	return resp
 }
 
 // note records a value that a scenario computed itself.
 func (r *run) note(step, path, value string) {
-	r.answers = append(r.answers, answer{step: step, version: -1, lines: []line{{path, value}}})
+	r.record(answer{step: step, version: -1, lines: []line{{path, value}}})
 }
 
 // raw sends bytes as they are and records whether the broker answers or hangs up.
 func (r *run) raw(step string, frame []byte) []byte {
 	r.end()
 	c := r.conn()
-	c.timeout = 3 * time.Second
+	c.timeout = 2 * time.Second
 	err := c.send(frame)
 	var body []byte
 	if err == nil {

@@ -6,19 +6,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-var scenarios = []scenario{
-	{"ApiVersions", apiVersions},
-	{"Metadata", metadata},
-	{"CreateTopics", createTopics},
-	{"DeleteTopics", deleteTopics},
-	{"CreatePartitions", createPartitions},
-	{"DescribeTopicPartitions", describeTopicPartitions},
-	{"DescribeConfigs", describeConfigs},
-	{"IncrementalAlterConfigs", incrementalAlterConfigs},
-	{"AlterConfigs", alterConfigs},
-	{"ListConfigResources", listConfigResources},
-}
-
 func apiVersions(r *run) {
 	for v := range r.versions(kmsg.ApiVersions) {
 		req := kmsg.NewPtrApiVersionsRequest()
