@@ -97,9 +97,7 @@ func (s *session) fetch(ctx context.Context, req *kmsg.FetchRequest) (resp serve
 	if err := s.poll(ctx, req, f.results); err != nil {
 		return nil, err
 	}
-	if err := s.convertDown(req, f.results); err != nil {
-		return nil, err
-	}
+	s.convertDown(req, f.results)
 	sessionID, sessionErr := s.api.fetchSessions.close(fc, req, f.results)
 	f.sessionID = sessionID
 	if sessionErr != nil {
@@ -228,29 +226,43 @@ func (r *fetchResult) release() {
 }
 
 // convertDown turns batches into message sets for versions 0 to 3.
-func (s *session) convertDown(req *kmsg.FetchRequest, results []fetchResult) error {
+func (s *session) convertDown(req *kmsg.FetchRequest, results []fetchResult) {
 	if req.Version > 3 {
-		return nil
+		return
 	}
-	magic := int8(1)
-	if req.Version < 2 {
-		magic = 0
-	}
-	var batches []byte
 	for i := range results {
 		r := &results[i]
-		if r.region.Len() == 0 {
-			continue
-		}
-		var err error
-		if batches, err = r.region.AppendTo(batches[:0]); err == nil {
-			r.converted, err = protocol.DownConvert(batches, magic, r.target.fetchOffset)
-		}
-		if err != nil {
-			r.release()
-			r.converted, r.code = nil, s.code(err)
+		for r.region.Len() > 0 && r.code == 0 && len(r.converted) == 0 {
+			if err := s.convertRegion(req, r); err != nil {
+				r.release()
+				r.code = s.code(err)
+			}
 		}
 	}
+}
+
+// convertRegion converts what was read of a partition. Where nothing is left of it for an old consumer, who could not know
+// where to go on (control batches, records that compaction removed), it reads on behind it instead.
+func (s *session) convertRegion(req *kmsg.FetchRequest, r *fetchResult) error {
+	batches, err := r.region.AppendTo(nil)
+	if err != nil {
+		return err
+	}
+	r.converted, err = protocol.DownConvert(batches, int8(req.Version/2), r.target.fetchOffset)
+	if err != nil || len(r.converted) > 0 {
+		return err
+	}
+	next := r.region.EndOffset()
+	r.release()
+	p, err := s.api.partition(r.target.topic, r.target.partition)
+	if err != nil {
+		return err
+	}
+	more, err := p.Read(broker.ReadOptions{Offset: next, MaxBytes: r.target.maxBytes, MinOne: true, LeaderEpoch: -1, LastFetchedEpoch: -1})
+	if err != nil {
+		return err
+	}
+	r.region, r.hasRegion = more.Region, true
 	return nil
 }
 

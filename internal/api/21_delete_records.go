@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -44,7 +44,7 @@ func (s *session) deletePartitionRecords(topic string, partition int32, offset i
 		return -1, err
 	}
 	if isInternal(topic) {
-		return -1, errors.Join(errors.New("records of an internal topic cannot be deleted"), kerr.InvalidTopicException)
+		return -1, fmt.Errorf("records of the internal topic %s cannot be deleted: %w", topic, kerr.InvalidTopicException)
 	}
 	return p.DeleteRecords(offset)
 }

@@ -74,7 +74,7 @@ func (f *fetchFrame) SizeHint() int {
 			continue
 		}
 		n += perPartition + len(r.target.topic) + len(r.converted) + 16*len(r.aborted)
-		if r.converted == nil {
+		if len(r.converted) == 0 {
 			n += r.region.Len()
 		}
 	}
@@ -197,7 +197,7 @@ func (f *fetchFrame) appendAborted(dst []byte, r *fetchResult) []byte {
 // all; they are empty then.
 func (f *fetchFrame) appendRecords(dst []byte, r *fetchResult) (_ []byte, code int16) {
 	start := len(dst)
-	if r.converted != nil || r.region.Len() == 0 {
+	if len(r.converted) > 0 || r.region.Len() == 0 {
 		return append(f.appendBytesLen(dst, len(r.converted)), r.converted...), 0
 	}
 	dst = f.appendBytesLen(dst, r.region.Len())
