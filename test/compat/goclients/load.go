@@ -77,7 +77,6 @@ func load(broker, topic, file string) error {
 		return err
 	}
 	defer f.Close()
-	w := bufio.NewWriter(f)
 	c, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(time.Millisecond),
 		kgo.ProducerBatchMaxBytes(16<<10), kgo.RecordRetries(1<<30), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }))
 	if err != nil {
@@ -87,7 +86,7 @@ func load(broker, topic, file string) error {
 	go func() { _, _ = io.Copy(io.Discard, os.Stdin); close(stop) }()
 	var (
 		mu     sync.Mutex
-		failed error // guarded by mu, as is w
+		failed error // guarded by mu
 	)
 	padding := strings.Repeat("x", 100)
 	for i := 0; ; i++ {
@@ -96,7 +95,7 @@ func load(broker, topic, file string) error {
 			err := c.Flush(context.Background())
 			mu.Lock()
 			defer mu.Unlock()
-			return errors.Join(err, failed, w.Flush())
+			return errors.Join(err, failed)
 		default:
 		}
 		c.Produce(context.Background(), kgo.StringRecord(fmt.Sprint(i, "-", padding)), func(r *kgo.Record, err error) {
@@ -106,7 +105,7 @@ func load(broker, topic, file string) error {
 				failed = fmt.Errorf("record %d: %w", i, err)
 				return
 			}
-			fmt.Fprintln(w, r.Partition, r.Offset, i)
+			fmt.Fprintln(f, r.Partition, r.Offset, i) // at once: this process may be killed
 		})
 		if i%50 == 49 {
 			time.Sleep(time.Millisecond) // some tens of thousands a second: a load, not a benchmark
