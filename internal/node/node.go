@@ -1,0 +1,231 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/gokafka/gokafka/internal/api"
+	"github.com/gokafka/gokafka/internal/broker"
+	"github.com/gokafka/gokafka/internal/config"
+	"github.com/gokafka/gokafka/internal/coordinator"
+	"github.com/gokafka/gokafka/internal/coordinator/group"
+	"github.com/gokafka/gokafka/internal/log"
+	"github.com/gokafka/gokafka/internal/metadata"
+	"github.com/gokafka/gokafka/internal/server"
+	"github.com/gokafka/gokafka/internal/vfs"
+)
+
+// Options are what a node takes from its surroundings. The zero value is that of a process on its own: the operating system's files and a silent
+// logger.
+type Options struct {
+	FS      vfs.FS
+	Logger  *zap.Logger
+	Version string
+	// LogLevels are the levels of Logger and those named below it, which clients may read and set (the broker-logger resource of the
+	// configuration APIs); nil when they are fixed.
+	LogLevels *api.LogLevels
+	// ClusterID is the cluster that the log directories must belong to, or get when they are new; "" takes theirs or makes one up.
+	ClusterID string
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.OS()
+	}
+	if o.Logger == nil {
+		o.Logger = zap.NewNop()
+	}
+	return o
+}
+
+// offsetsTopic is the topic behind the group coordinator.
+const offsetsTopic = "__consumer_offsets"
+
+// shutdownGrace is how long requests under way may take once the node stops: with what closing the logs takes, a stop stays within the ten
+// seconds that container runtimes grant.
+const shutdownGrace = 5 * time.Second
+
+// Addr is where a listener can be reached.
+type Addr struct {
+	Listener   string
+	Protocol   string
+	Bound      string // host:port of the socket, with the real port when port 0 was asked for
+	Advertised string // host:port that clients are told
+}
+
+// Node is a running broker and controller.
+type Node struct {
+	options Options
+	log     *zap.Logger
+	config  atomic.Pointer[config.Config] // the file's configuration with the dynamic one laid over it
+
+	connLimits atomic.Pointer[limitsOf]
+	fault      chan error // holds one: what ends the node though nobody asked for it
+
+	logs      *log.Manager
+	metadata  *metadata.Local
+	broker    *broker.Broker
+	groups    *group.Coordinator
+	server    *server.Server
+	listeners []listener
+}
+
+// Open recovers what the log directories hold, binds the listeners and registers the broker; Run serves. On an error everything is closed again.
+// ctx ends a recovery that takes long.
+func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Node, err error) {
+	n := &Node{options: o.withDefaults(), fault: make(chan error, 1)}
+	n.log = n.options.Logger.Named("node")
+	n.config.Store(cfg)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	steps := []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		// A port in use should be told before a long recovery; but a port that is open should mean a broker that is ready, so that the listeners
+		// themselves come last.
+		{"listen", n.probePorts},
+		{"open the log directories", n.openDirs},
+		{"open the cluster metadata", n.openMetadata},
+		{"load the logs", n.loadLogs},
+		{"start the broker", n.startBroker},
+		{"listen", n.listen},
+		{"register the broker", n.register},
+	}
+	for _, s := range steps {
+		if err := s.do(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+	}
+	return n, nil
+}
+
+func (n *Node) openDirs(context.Context) (err error) {
+	cfg := n.Config()
+	n.logs, err = log.OpenDirs(log.ManagerOptions{
+		FS: n.options.FS, Dirs: cfg.LogDirs(), NodeID: cfg.NodeID(), ClusterID: n.options.ClusterID,
+		Config: n.Config, Logger: n.options.Logger.Named("log"), NowMs: nowMs,
+	})
+	return err
+}
+
+func (n *Node) openMetadata(context.Context) (err error) {
+	cfg := n.Config()
+	var dirs [][16]byte
+	for _, d := range n.logs.Dirs() {
+		dirs = append(dirs, n.logs.DirectoryID(d))
+	}
+	n.metadata, err = metadata.Open(metadata.Options{
+		FS: n.options.FS, Dir: cfg.MetadataLogDir(), NodeID: cfg.NodeID(), ClusterID: n.logs.ClusterID(), DirectoryIDs: dirs,
+		Config: n.Config, Logger: n.options.Logger.Named("metadata"), NowMs: nowMs, Rand: rand.Reader,
+		OnFault: func(err error) { n.fault <- fmt.Errorf("cluster metadata: %w", err) },
+	})
+	if err != nil {
+		return err
+	}
+	// First of all subscribers, so that the others see the configuration of the image that they are given.
+	n.metadata.Store().Subscribe(n.applyDynamicConfig(cfg))
+	return nil
+}
+
+// applyDynamicConfig returns the subscriber that lays the image's broker configurations over those of the file.
+func (n *Node) applyDynamicConfig(file *config.Config) func(prev, next *metadata.Image) {
+	return func(prev, next *metadata.Image) {
+		id := file.NodeID()
+		if !next.BrokerConfigChanged(prev, id) {
+			return
+		}
+		cfg, err := file.WithDynamic(next.BrokerConfig(-1), next.BrokerConfig(id))
+		if err != nil {
+			n.log.Error("dynamic broker configuration not applied", zap.Error(err))
+			return
+		}
+		n.config.Store(cfg)
+	}
+}
+
+func (n *Node) loadLogs(ctx context.Context) error {
+	image := n.metadata.Store().Image()
+	return n.logs.Load(ctx, func(topic string) config.Topic { return n.Config().Topic(image.TopicConfig(topic)) })
+}
+
+func (n *Node) startBroker(context.Context) error {
+	cfg, store := n.Config(), n.metadata.Store()
+	n.broker = broker.New(broker.Options{
+		NodeID: cfg.NodeID(), Config: n.Config, Logs: n.logs, Logger: n.options.Logger.Named("broker"), NowMs: nowMs,
+	})
+	n.groups = group.New(group.Options{
+		Journal: n.broker.Journal(offsetsTopic), Config: n.Config, Logger: n.options.Logger.Named("group"),
+		TopicPartitions: func(topic string) int { return partitionsOf(store.Image(), topic) },
+		NumPartitions:   func() int32 { return int32(partitionsOf(store.Image(), offsetsTopic)) },
+		TopicID: func(topic string) (id [16]byte, ok bool) {
+			if t := store.Image().Topic(topic); t != nil {
+				return t.ID, true
+			}
+			return id, false
+		},
+		TopicName: func(id [16]byte) (topic string, ok bool) {
+			if t := store.Image().TopicByID(id); t != nil {
+				return t.Name, true
+			}
+			return "", false
+		},
+		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
+	})
+	n.broker.Observe(n.coordinate)
+	store.Subscribe(n.broker.Apply)
+	store.Subscribe(n.forgetDeletedTopics)
+	return nil
+}
+
+// coordinate loads and unloads the shards of the group coordinator with the leadership of its partitions.
+func (n *Node) coordinate(c broker.Change) {
+	if c.TopicPartition.Topic != offsetsTopic {
+		return
+	}
+	if c.Leading {
+		n.groups.Load(c.TopicPartition.Partition, c.LeaderEpoch)
+	} else {
+		n.groups.Unload(c.TopicPartition.Partition, c.LeaderEpoch)
+	}
+}
+
+// forgetDeletedTopics has the offsets committed for deleted topics removed.
+func (n *Node) forgetDeletedTopics(prev, next *metadata.Image) {
+	var deleted []string
+	for was, is := range next.TopicChanges(prev) {
+		if was != nil && is == nil {
+			deleted = append(deleted, was.Name)
+		}
+	}
+	if len(deleted) > 0 {
+		n.groups.OnTopicsDeleted(deleted)
+	}
+}
+
+func partitionsOf(image *metadata.Image, topic string) int {
+	if t := image.Topic(topic); t != nil {
+		return len(t.Partitions)
+	}
+	return 0
+}
+
+// Config returns the configuration in force: the file's with the dynamic one laid over it.
+func (n *Node) Config() *config.Config { return n.config.Load() }
+
+// ClusterID returns the id of the cluster.
+func (n *Node) ClusterID() string { return n.logs.ClusterID() }
+
+// LogDirs returns the log directories in use.
+func (n *Node) LogDirs() []string { return n.logs.Dirs() }
+
+func nowMs() int64 { return time.Now().UnixMilli() }
