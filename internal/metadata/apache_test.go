@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -130,5 +131,79 @@ func renderValue(v reflect.Value) string {
 		return string(j)
 	default:
 		return fmt.Sprint(v.Interface())
+	}
+}
+
+// apacheDiffers names the cases that are not compared, and why.
+var apacheDiffers = map[string]string{
+	"create: most partitions":         "answered the same, but Kafka's controller resigns over it, which the next case feels",
+	"create: far too many partitions": "Kafka has no controller at that moment",
+	"alter: unknown operation":        "Kafka's controller fails with a NullPointerException and resigns; we refuse it",
+	"legacy alter: duplicates":        "Kafka never answers; the api refuses what is there twice",
+
+	// These are answered by the broker before the controller hears of them: package api.
+	"alter: duplicate key": "api", "alter: duplicate resource": "api", "alter: unknown kind": "api", "alter: other broker": "api",
+	"alter: broker errors": "api", "alter: broker read-only": "api", "alter: broker default per-broker key": "api",
+	"alter: broker append to no list": "api", "legacy alter: errors": "api",
+}
+
+// TestAnswersAreApaches sends every case to our controller and compares the answer with the recorded one.
+func TestAnswersAreApaches(t *testing.T) {
+	text, err := os.ReadFile(apacheAnswers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorded := map[string]string{}
+	for _, part := range strings.Split("\n"+string(text), "\n== ")[1:] {
+		name, answer, _ := strings.Cut(part, "\n")
+		recorded[name] = strings.TrimSpace(answer)
+	}
+	n := newTestNode(t,
+		"log.retention.hours", "168", "log.segment.bytes", "1073741824", "num.partitions", "1", // what kafka-up.sh sets
+		"listeners", "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093", "controller.listener.names", "CONTROLLER",
+		"listener.security.protocol.map", "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", "process.roles", "broker,controller",
+		"controller.quorum.bootstrap.servers", "127.0.0.1:9093",
+	).start()
+	for _, c := range apacheCases {
+		t.Run(c.name, func(t *testing.T) {
+			if d, ok := c.req.(*kmsg.DescribeConfigsRequest); ok {
+				checkConfigs(t, n.image(), d, recorded[c.name])
+				return
+			}
+			resp, err := n.local.Controller().Request(t.Context(), c.req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if why := apacheDiffers[c.name]; why != "" {
+				t.Skip(why)
+			}
+			_, got, _ := strings.Cut(renderAnswer(c.name, resp), "\n")
+			if diff := cmp.Diff(recorded[c.name], strings.TrimSpace(got)); diff != "" {
+				t.Errorf("(-Apache +ours)\n%s", diff)
+			}
+		})
+	}
+}
+
+// checkConfigs compares what is set with what Apache's DescribeConfigs showed as set.
+func checkConfigs(t *testing.T, img *Image, req *kmsg.DescribeConfigsRequest, recorded string) {
+	r := req.Resources[0]
+	set := img.ConfigsOf(int8(r.ResourceType), r.ResourceName)
+	source := "DYNAMIC_TOPIC_CONFIG"
+	if int8(r.ResourceType) == ResourceBroker {
+		source = "DYNAMIC_BROKER_CONFIG"
+	}
+	for _, name := range r.ConfigNames {
+		value, ok := set[name]
+		want := fmt.Sprintf("{Name:%q Value:%q ReadOnly:false IsDefault:false Source:%s", name, value, source)
+		named := fmt.Sprintf("{Name:%q Value:", name)
+		_, rest, found := strings.Cut(recorded, named)
+		if !found {
+			t.Fatalf("%s is not in %s", name, recorded)
+		}
+		entry, _, _ := strings.Cut(named+rest, "}")
+		if apacheSet := strings.Contains(entry, "Source:"+source); apacheSet != ok || ok && !strings.HasPrefix(entry, want) {
+			t.Errorf("%s = %q (set: %v), Apache: %s", name, value, ok, entry)
+		}
 	}
 }

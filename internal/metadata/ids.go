@@ -1,7 +1,10 @@
 package metadata
 
 import (
+	"cmp"
 	"encoding/base64"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -15,3 +18,6 @@ func brokerResourceName(id int32) string {
 
 // uuidString writes a UUID as Kafka does: base64url without padding.
 func uuidString(id [16]byte) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+// sortedKeys returns the keys of m in ascending order.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }

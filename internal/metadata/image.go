@@ -5,6 +5,8 @@ import (
 	"cmp"
 	"iter"
 	"strings"
+
+	"github.com/gokafka/gokafka/internal/metadata/records"
 )
 
 // Resource types of configurations (ConfigResource.Type in Kafka).
@@ -40,12 +42,22 @@ type Image struct {
 
 	topics      tree[string, *Topic]
 	topicsByID  tree[[16]byte, *Topic]
+	collisions  tree[string, []string] // topics by collisionKey, those that have one
 	brokers     tree[int32, *Broker]
 	controllers tree[int32, *ControllerRegistration]
 	configs     tree[Resource, map[string]string]
 	features    tree[string, int16]
 
-	nextProducerID int64
+	producerIDs *records.ProducerIDsRecord // the last one, nil for none
+
+	security // ACLs, credentials, tokens, quotas
+	quorum   // what the control records say
+}
+
+// quorum is what KRaft's control records say about the voters.
+type quorum struct {
+	kraftVersion int16
+	voters       *records.VotersRecord // nil with kraft.version 0
 }
 
 func newImage(clusterID string) *Image {
@@ -53,10 +65,12 @@ func newImage(clusterID string) *Image {
 		offset: -1, clusterID: clusterID, controllerID: -1,
 		topics:      newTree[string, *Topic](strings.Compare),
 		topicsByID:  newTree[[16]byte, *Topic](compareUUID),
+		collisions:  newTree[string, []string](strings.Compare),
 		brokers:     newTree[int32, *Broker](cmp.Compare[int32]),
 		controllers: newTree[int32, *ControllerRegistration](cmp.Compare[int32]),
 		configs:     newTree[Resource, map[string]string](Resource.compare),
 		features:    newTree[string, int16](strings.Compare),
+		security:    newSecurity(),
 	}
 }
 
@@ -110,6 +124,8 @@ type Broker struct {
 	InControlledShutdown bool
 	LogDirs              [][16]byte
 	CordonedLogDirs      [][16]byte // nil before the broker has told
+
+	migratingZk bool // kept for snapshots
 }
 
 // Endpoint returns the endpoint of the listener, and whether the broker has one.
@@ -196,6 +212,12 @@ func (i *Image) Controllers() []ControllerRegistration {
 // TopicConfig returns the configurations set on the topic; nil when there are none.
 func (i *Image) TopicConfig(name string) map[string]string { return i.ConfigsOf(ResourceTopic, name) }
 
+// Feature returns the finalized level of a feature, 0 when it is not enabled.
+func (i *Image) Feature(name string) int16 {
+	level, _ := i.features.get(name)
+	return level
+}
+
 // BrokerConfig returns the dynamic configurations of one broker, or for id -1 those of all brokers by default.
 func (i *Image) BrokerConfig(id int32) map[string]string {
 	return i.ConfigsOf(ResourceBroker, brokerResourceName(id))
@@ -220,4 +242,9 @@ func (i *Image) Features() map[string]int16 {
 }
 
 // NextProducerID returns the first producer id that no broker has been given yet.
-func (i *Image) NextProducerID() int64 { return i.nextProducerID }
+func (i *Image) NextProducerID() int64 {
+	if i.producerIDs == nil {
+		return 0
+	}
+	return i.producerIDs.NextProducerID
+}
