@@ -60,13 +60,14 @@ func (l *Log) flushLocked() error {
 	from := l.recoveryPoint.Load()
 	syncNames := false
 	for i, s := range v.segments {
-		if v.endOf(i) <= from {
+		sealed := i < len(v.segments)-1
+		if v.endOf(i) <= from && !(sealed && s.unsyncedIndexes) {
 			continue
 		}
-		if err := l.syncSegment(s, i < len(v.segments)-1, v.endOf(i)); err != nil {
+		if err := l.syncSegment(s, sealed, v.endOf(i)); err != nil {
 			return l.fail("flush "+s.path(extLog), err)
 		}
-		syncNames = syncNames || s.unsyncedName || i < len(v.segments)-1
+		syncNames = syncNames || s.unsyncedName || sealed
 	}
 	dirty := l.epochs.dirty.Load()
 	if err := l.epochs.write(l.fs, l.dir, true); err != nil {
@@ -84,8 +85,11 @@ func (l *Log) flushLocked() error {
 		l.unsyncedDir = false
 	}
 	for i, s := range v.segments {
-		if v.endOf(i) > from {
+		if syncNames {
 			s.unsyncedName = false
+		}
+		if i < len(v.segments)-1 {
+			s.unsyncedIndexes = false
 		}
 	}
 	l.recoveryPoint.Store(v.end)

@@ -270,6 +270,10 @@ func (ld *loader) restartBelowStart() error {
 	ld.segments, ld.end = []*segment{s}, start
 	ld.epochs.truncateEnd(0)
 	ld.producers.clear(start)
+	if err := ld.removeSnapshots(func(int64) bool { return true }); err != nil {
+		return err
+	}
+	ld.snapshots = nil
 	ld.replaying, ld.recovered = true, start
 	return nil
 }
@@ -280,7 +284,8 @@ func (ld *loader) restartBelowStart() error {
 func (ld *loader) loadProducers() error {
 	for len(ld.snapshots) > 0 && ld.snapshots[len(ld.snapshots)-1] > ld.end {
 		last := ld.snapshots[len(ld.snapshots)-1]
-		if err := ld.fs.Remove(ld.dir + "/" + segmentName(last) + extSnapshot); err != nil {
+		// It may have left together with its segment already.
+		if err := ld.fs.Remove(ld.dir + "/" + segmentName(last) + extSnapshot); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		ld.snapshots = ld.snapshots[:len(ld.snapshots)-1]
@@ -293,7 +298,7 @@ func (ld *loader) loadProducers() error {
 func (ld *loader) replayProducers(offset int64) error {
 	if !ld.replaying {
 		ld.replaying = true
-		ok, err := ld.loadSnapshot(ld.snapshots, offset)
+		ok, err := ld.loadSnapshot(ld.snapshots, ld.segments[0].base, offset)
 		if err != nil {
 			return err
 		}
@@ -388,6 +393,7 @@ func (ld *loader) finish() error {
 		}
 	}
 	active := ld.segments[len(ld.segments)-1]
+	active.unsyncedIndexes = true
 	if err := active.load(); err != nil {
 		return err
 	}

@@ -117,15 +117,15 @@ func (l *Log) takeSnapshot(sync bool) error {
 	return err
 }
 
-// loadSnapshot loads the newest snapshot at or before offset, which must not be
-// below the log start; damaged ones are removed with a warning. It reports
-// whether there was one. l.mu must be held, or the log be unshared.
-func (l *Log) loadSnapshot(snapshots []int64, offset int64) (ok bool, err error) {
+// loadSnapshot loads the newest snapshot in [first, offset], first being where the
+// segments begin; damaged ones are removed with a warning. It reports whether
+// there was one. l.mu must be held, or the log be unshared.
+func (l *Log) loadSnapshot(snapshots []int64, first, offset int64) (ok bool, err error) {
 	for _, at := range slices.Backward(snapshots) {
 		if at > offset {
 			continue
 		}
-		if at < l.logStart.Load() {
+		if at < first {
 			break
 		}
 		name := l.dir + "/" + segmentName(at) + extSnapshot

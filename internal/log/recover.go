@@ -45,6 +45,11 @@ func (ld *loader) recover() error {
 // nil when all is well; ld.end is then one past the last offset before it.
 func (ld *loader) recoverSegment(s *segment) (damage *CorruptionError, err error) {
 	size := s.size.Load()
+	if ld.end < s.base && !ld.o.Config.CleanupCompact {
+		// A power cut may lose the end of one file and keep the next. Nothing is
+		// deleted for it: what is there can be read.
+		ld.logger.Error("records are missing between two segments", zap.Int64("offset", ld.end), zap.String("segment", s.path(extLog)))
+	}
 	ld.end = max(ld.end, s.base)
 	if size == 0 && ld.indexBytes[segmentName(s.base)+extIndex] == 0 && ld.indexBytes[segmentName(s.base)+extTimeIndex] == 0 {
 		s.setEmpty()

@@ -38,7 +38,7 @@ func fill(t *testing.T, fsys vfs.FS) *testLog {
 // visible is all that users of a log can see.
 func visible(tl *testLog) map[string]any {
 	tl.SetHighWatermark(tl.EndOffset()) // as the only replica does at its start
-	aborted, err := tl.AbortedTxns(0, tl.EndOffset())
+	aborted, err := tl.AbortedTxns(tl.StartOffset(), tl.EndOffset())
 	must(tl.t, err)
 	m := map[string]any{"records": tl.contents(), "aborted": aborted, "end": tl.EndOffset(), "start": tl.StartOffset(), "stable": tl.LastStableOffset(), "epochs": tl.epochs.list()}
 	for _, p := range tl.Producers() {

@@ -47,7 +47,9 @@ type segment struct {
 	bytesSinceIndex int64 // since the batch that has the last entry of the offset index
 	appended        bool  // since it was opened
 
-	unsyncedName bool // guarded by Log.flushMu: the directory was not synced since the file was made
+	// Guarded by Log.flushMu:
+	unsyncedName    bool // the directory was not synced since the file was made
+	unsyncedIndexes bool // the indexes were not synced since the segment was the last one
 }
 
 const unknownTimestamp = -2
@@ -68,7 +70,7 @@ func createSegment(fsys vfs.FS, dir string, base, nowMs int64) (*segment, error)
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	s.unsyncedName = true
+	s.unsyncedName, s.unsyncedIndexes = true, true
 	s.setEmpty()
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -93,6 +94,12 @@ func (l *Log) truncateFiles(later []*segment, s *segment, position, size int64) 
 	if err := l.removeSegments(later, 0); err != nil {
 		return err
 	}
+	if len(later) > 0 {
+		if err := l.fs.SyncDir(l.dir); err != nil {
+			return err
+		}
+	}
+	s.unsyncedIndexes = true
 	if position == size {
 		return nil
 	}
@@ -101,7 +108,9 @@ func (l *Log) truncateFiles(later []*segment, s *segment, position, size int64) 
 		return err
 	}
 	defer h.release()
-	if err := h.Truncate(position); err != nil {
+	// Were what was cut off to come back after a power cut, records would follow
+	// that the leader never had.
+	if err := errors.Join(h.Truncate(position), h.Sync()); err != nil {
 		return err
 	}
 	txns, err := s.abortedTxns()
@@ -158,6 +167,9 @@ func (l *Log) truncateFully(v *view, o int64) error {
 		return l.fail(doing, err)
 	}
 	s, err := createSegment(l.fs, l.dir, o, l.nowMs())
+	if err == nil {
+		err = l.fs.SyncDir(l.dir)
+	}
 	if err != nil {
 		return l.fail(doing, err)
 	}
