@@ -139,6 +139,8 @@ var apacheDiffers = map[string]string{
 	"create: most partitions":         "answered the same, but Kafka's controller resigns over it, which the next case feels",
 	"create: far too many partitions": "Kafka has no controller at that moment",
 	"alter: unknown operation":        "Kafka's controller fails with a NullPointerException and resigns; we refuse it",
+	"alter: broker result":            "asked before Kafka's broker had heard of the change",
+	"alter: mixed result":             "asked before Kafka's broker had heard of the change",
 	"legacy alter: duplicates":        "Kafka never answers; the api refuses what is there twice",
 
 	// These are answered by the broker before the controller hears of them: package api.
@@ -166,16 +168,23 @@ func TestAnswersAreApaches(t *testing.T) {
 	).start()
 	for _, c := range apacheCases {
 		t.Run(c.name, func(t *testing.T) {
-			if d, ok := c.req.(*kmsg.DescribeConfigsRequest); ok {
+			why := apacheDiffers[c.name]
+			if d, ok := c.req.(*kmsg.DescribeConfigsRequest); ok && why == "" {
 				checkConfigs(t, n.image(), d, recorded[c.name])
 				return
 			}
 			resp, err := n.local.Controller().Request(t.Context(), c.req)
+			if why != "" {
+				t.Skip(why)
+			}
 			if err != nil {
 				t.Fatal(err)
 			}
-			if why := apacheDiffers[c.name]; why != "" {
-				t.Skip(why)
+			wire := resp.AppendTo(nil)
+			resp = c.req.ResponseKind()
+			resp.SetVersion(c.req.GetVersion())
+			if err := resp.ReadFrom(wire); err != nil {
+				t.Fatal(err)
 			}
 			_, got, _ := strings.Cut(renderAnswer(c.name, resp), "\n")
 			if diff := cmp.Diff(recorded[c.name], strings.TrimSpace(got)); diff != "" {

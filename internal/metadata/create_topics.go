@@ -274,7 +274,12 @@ func (s *step) effectiveConfigs(configs map[string]string) []kmsg.CreateTopicsRe
 	described := s.config().DescribeTopic(configs, s.img.BrokerConfig(-1), s.img.BrokerConfig(s.nodeID))
 	out := make([]kmsg.CreateTopicsResponseTopicConfig, len(described))
 	for i, d := range described {
-		out[i] = kmsg.CreateTopicsResponseTopicConfig{Name: d.Name, Value: d.Value, ReadOnly: d.ReadOnly, Source: d.Source, IsSensitive: d.Sensitive}
+		source := d.Source
+		if k, ok := config.LookupTopicKey(d.Name); ok && source == config.SourceDefault && slices.ContainsFunc(k.Synonyms, s.config().IsSet) {
+			// Unlike DescribeConfigs the controller counts keys in hours and minutes as set by the file (KafkaConfigSchema).
+			source = config.SourceStaticBroker
+		}
+		out[i] = kmsg.CreateTopicsResponseTopicConfig{Name: d.Name, Value: d.Value, ReadOnly: d.ReadOnly, Source: source, IsSensitive: d.Sensitive}
 	}
 	return out
 }

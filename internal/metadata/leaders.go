@@ -55,7 +55,7 @@ func (s *step) electLeaders(req *kmsg.ElectLeadersRequest) (kmsg.Response, error
 	return resp, nil
 }
 
-var errElectionNotNeeded = refuseDefault(kerr.ElectionNotNeeded)
+var errElectionNotNeeded = refuse(kerr.ElectionNotNeeded, "Leader election not needed for topic partition.")
 
 func (s *step) electLeader(topic string, id int32, kind election) error {
 	t := s.img.Topic(topic)
@@ -75,9 +75,9 @@ func (s *step) electLeader(topic string, id int32, kind election) error {
 	case s.addChange(c):
 		return nil
 	case kind == electPreferred:
-		return refuseDefault(kerr.PreferredLeaderNotAvailable)
+		return refuse(kerr.PreferredLeaderNotAvailable, "The preferred leader was not available.")
 	}
-	return refuseDefault(kerr.EligibleLeadersNotAvailable)
+	return refuse(kerr.EligibleLeadersNotAvailable, "Eligible topic partition leaders are not available.")
 }
 
 // alterPartition answers AlterPartition 0–3: the leader of a partition asks for another ISR.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
 	"go.uber.org/zap"
@@ -153,16 +155,20 @@ func (j *localJournal) controllerEndpoints() []Endpoint {
 	c := j.Config()
 	names := c.ControllerListenerNames()
 	var es []Endpoint
-	for _, l := range append(c.AdvertisedListeners(), c.Listeners()...) {
-		known := slices.ContainsFunc(es, func(e Endpoint) bool { return e.Name == l.Name })
-		if known || !slices.Contains(names, l.Name) {
+	for _, text := range append(c.List("advertised.listeners"), c.List("listeners")...) {
+		name, address, _ := strings.Cut(strings.TrimSpace(text), "://")
+		name = strings.ToUpper(name)
+		colon := strings.LastIndexByte(address, ':')
+		host := strings.Trim(address[:max(0, colon)], "[]")
+		port, err := strconv.ParseUint(address[colon+1:], 10, 16)
+		known := slices.ContainsFunc(es, func(e Endpoint) bool { return e.Name == name })
+		if err != nil || known || !slices.Contains(names, name) {
 			continue
 		}
-		host := l.Host
 		if host == "" || host == "0.0.0.0" || host == "::" {
 			host = "localhost"
 		}
-		es = append(es, Endpoint{Name: l.Name, Host: host, Port: uint16(l.Port), Protocol: protocolNumber(l.Protocol)})
+		es = append(es, Endpoint{Name: name, Host: host, Port: uint16(port), Protocol: protocolNumber(c, name)})
 	}
 	if es == nil {
 		es = []Endpoint{{Name: "CONTROLLER", Host: "localhost", Port: 9093}}
@@ -170,8 +176,15 @@ func (j *localJournal) controllerEndpoints() []Endpoint {
 	return es
 }
 
-func protocolNumber(name string) int16 {
-	return int16(max(0, slices.Index([]string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, name)))
+// protocolNumber is the security protocol of a listener: by the map, else the one that has its name, else PLAINTEXT.
+func protocolNumber(c *config.Config, listener string) int16 {
+	protocol := listener
+	for _, entry := range strings.Split(c.String("listener.security.protocol.map"), ",") {
+		if name, p, ok := strings.Cut(entry, ":"); ok && strings.EqualFold(strings.TrimSpace(name), listener) {
+			protocol = strings.ToUpper(strings.TrimSpace(p))
+		}
+	}
+	return int16(max(0, slices.Index([]string{"PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"}, protocol)))
 }
 
 // staticVoters says whether the voters come from controller.quorum.voters, as before KIP-853.
