@@ -2,7 +2,10 @@ package metadata
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -10,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"github.com/gokafka/gokafka/internal/config"
+	"github.com/gokafka/gokafka/internal/metadata/records"
 	"github.com/gokafka/gokafka/internal/vfs"
 )
 
@@ -121,6 +125,11 @@ func (n *testNode) join(id int32, incarnation byte, previousEpoch int64) {
 	n.t.Helper()
 	dir := testDirID
 	dir[0] = byte(id)
+	n.joinWith(id, incarnation, previousEpoch, dir)
+}
+
+func (n *testNode) joinWith(id int32, incarnation byte, previousEpoch int64, dir [16]byte) {
+	n.t.Helper()
 	req := registration(id, incarnation, dir)
 	req.PreviousBrokerEpoch = previousEpoch
 	resp := ask[*kmsg.BrokerRegistrationResponse](n, req)
@@ -149,4 +158,17 @@ func (n *testNode) start() *testNode {
 	n.open()
 	n.join(1, 1, -1)
 	return n
+}
+
+func typeName(v any) string { return fmt.Sprintf("%T", v) }
+
+func sortFeatures(v records.Versioned) records.Versioned {
+	byName := func(a, b records.Feature) int { return strings.Compare(a.Name, b.Name) }
+	switch r := v.Record.(type) {
+	case *records.RegisterBrokerRecord:
+		slices.SortFunc(r.Features, byName)
+	case *records.RegisterControllerRecord:
+		slices.SortFunc(r.Features, byName)
+	}
+	return v
 }
