@@ -2,6 +2,7 @@ package log
 
 import (
 	"fmt"
+	"hash/crc32"
 	"math"
 	"testing"
 
@@ -235,3 +236,5 @@ func extend(t testing.TB, fsys vfs.FS, name string, data []byte) {
 	_, err = f.WriteAt(data, size)
 	must(t, err)
 }
+
+func crcOf(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
