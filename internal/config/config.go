@@ -131,12 +131,6 @@ func (c *Config) ControllerListenerNames() []string { return slices.Clone(c.cont
 // InterBrokerListener is the name of the listener that brokers use among themselves.
 func (c *Config) InterBrokerListener() string { return c.interBroker }
 
-// MaxConnectionsPerIP is max.connections.per.ip.overrides: the limit of each host named there.
-func (c *Config) MaxConnectionsPerIP() map[string]int {
-	m, _ := parsePerIP(c.String("max.connections.per.ip.overrides"))
-	return m
-}
-
 // resolve computes the effective values from the layers.
 func (c *Config) resolve() {
 	c.values = make(map[string]any, len(byName))

@@ -164,9 +164,6 @@ func LookupTopicKey(name string) (*TopicKey, bool) {
 	return k, k != nil
 }
 
-// TopicKeys are all configurations of topics.
-func TopicKeys() []TopicKey { return slices.Clone(topicTable) }
-
 var listenerPrefix = regexp.MustCompile(`^listener\.name\.[^.]*\.(.*)$`)
 
 // perMechanism are the keys that stand behind a listener name and a SASL mechanism: listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config.
