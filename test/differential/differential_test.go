@@ -97,12 +97,13 @@ func TestPrint(t *testing.T) {
 	s := mustSide(t, "broker", addr, dir)
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
-			r := &run{t: t, side: s, both: s.ranges, show: func(a answer) {
+			r := newRun(t, s, s.ranges)
+			r.show = func(a answer) {
 				fmt.Printf("%s/%s v%d\n", sc.name, a.step, a.version)
 				for _, l := range a.lines {
 					fmt.Printf("    %s = %s\n", l.path, l.value)
 				}
-			}}
+			}
 			defer r.end()
 			sc.run(r)
 		})
@@ -133,7 +134,7 @@ func common(a, b *side) map[int16][2]int16 {
 }
 
 func play(t *testing.T, sc scenario, s *side, both map[int16][2]int16) []answer {
-	r := &run{t: t, side: s, both: both}
+	r := newRun(t, s, both)
 	defer r.end()
 	sc.run(r)
 	return r.answers

@@ -381,7 +381,7 @@ func groupLife(r *run) {
 		describe("describe joined")
 		sync("sync rejoined", again.MemberID, again.Generation, again.MemberID)
 		// A second member, on a connection of its own: the first sees the rebalance in its heartbeat and rejoins.
-		second := &run{t: r.t, side: r.side, both: r.both}
+		second := newRun(r.t, r.side, r.both)
 		other := make(chan *kmsg.JoinGroupResponse)
 		go func() { other <- second.join(v, joinRequest(group, "")) }()
 		r.eventually(func() bool {
@@ -426,7 +426,7 @@ func groupLife(r *run) {
 				}
 			}
 			resp.Groups = mine
-			r.record(answer{"list " + step, v, r.side.syms.flatten(resp)})
+			r.record(answer{"list " + step, v, r.syms.flatten(resp)})
 		}
 		try("all", nil)
 		if v >= 4 {

@@ -43,8 +43,9 @@ for _ in $(seq 100); do
 done
 
 cd "$root" && GOKAFKA_PEER=127.0.0.1:$peer GOKAFKA_PEER_DIR=$dir/kafka GOKAFKA_SUBJECT=127.0.0.1:$subject GOKAFKA_SUBJECT_DIR=$dir/gokafka \
-  go test -count=1 -timeout 10m "${@:-}" ./test/differential/
+  go test -count=1 -timeout 10m ./test/differential/ "$@"
 status=$?
+kill -0 "${pids[1]}" 2>/dev/null || { echo "gokafka died:" >&2; grep -n -m1 -A40 '^panic\|^fatal' "$dir/gokafka/server.log" >&2 || tail -20 "$dir/gokafka/server.log" >&2; status=1; }
 panics=$(grep -c 'panic while serving' "$dir/gokafka/server.log")
 [ "$panics" -gt 0 ] && { echo "gokafka panicked while serving $panics requests:" >&2; grep 'panic while serving' "$dir/gokafka/server.log" | cut -c1-400 >&2; status=1; }
 exit $status

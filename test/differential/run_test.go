@@ -18,7 +18,7 @@ type side struct {
 	name   string // "kafka" or "gokafka"
 	addr   string
 	ranges map[int16][2]int16 // what it advertises
-	syms   *symbols
+	scrub  []string           // texts of the installation and what stands for them
 }
 
 func newSide(name, addr, dir string) (*side, error) {
@@ -39,7 +39,7 @@ func newSide(name, addr, dir string) (*side, error) {
 		s.ranges[k.ApiKey] = [2]int16{k.MinVersion, k.MaxVersion}
 	}
 	_, port, _ := net.SplitHostPort(addr)
-	s.syms = newSymbols(dir, "<dir>", port, "<port>")
+	s.scrub = []string{dir, "<dir>", port, "<port>"}
 	return s, nil
 }
 
@@ -55,6 +55,7 @@ type run struct {
 	t       *testing.T
 	side    *side
 	both    map[int16][2]int16 // the versions both brokers serve
+	syms    *symbols
 	c       *conn
 	answers []answer
 	show    func(answer) // told of every answer as it comes; may be nil
@@ -65,6 +66,10 @@ func (r *run) record(a answer) {
 	if r.show != nil {
 		r.show(a)
 	}
+}
+
+func newRun(t *testing.T, s *side, both map[int16][2]int16) *run {
+	return &run{t: t, side: s, both: both, syms: newSymbols(s.scrub...)}
 }
 
 func (r *run) conn() *conn {
@@ -116,7 +121,7 @@ func (r *run) do(step string, req kmsg.Request) kmsg.Response {
 	case resp == nil:
 		a.lines = []line{{"outcome", "nothing to answer"}}
 	default:
-		a.lines = r.side.syms.flatten(resp)
+		a.lines = r.syms.flatten(resp)
 	}
 	r.record(a)
 	return resp
