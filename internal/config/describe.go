@@ -57,19 +57,6 @@ func (c *Config) DescribeBroker(defaults, perBroker map[string]string) []Describ
 	return list
 }
 
-// DescribeClusterDefaults describes the dynamic defaults of the cluster: what DescribeConfigs answers for a broker without a name.
-func (c *Config) DescribeClusterDefaults(defaults map[string]string) []Described {
-	c = c.with(defaults, nil)
-	var list []Described
-	for name := range c.dynamicDefaults {
-		d := c.describe(name)
-		d.Synonyms = slices.DeleteFunc(d.Synonyms, func(s Synonym) bool { return s.Source != SourceDynamicDefaultBroker })
-		list = append(list, d)
-	}
-	slices.SortFunc(list, byDescribedName)
-	return list
-}
-
 // DescribeTopic describes all configurations of a topic, sorted by name.
 func (c *Config) DescribeTopic(overrides, dynamicDefaults, perBroker map[string]string) []Described {
 	c = c.with(dynamicDefaults, perBroker)

@@ -85,7 +85,6 @@ func TestDescribeAsKafkaDoes(t *testing.T) {
 			want, c := realAnswers(t, tc.file), realConfig(t)
 			for resource, got := range map[string][]Described{
 				"4/1":  c.DescribeBroker(tc.defaults, tc.perBroker),
-				"4/":   c.DescribeClusterDefaults(tc.defaults),
 				"2/t1": c.DescribeTopic(tc.topics, tc.defaults, tc.perBroker),
 			} {
 				lines := render(got)
