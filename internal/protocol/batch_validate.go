@@ -66,7 +66,8 @@ func invalid(err error, format string, args ...any) *InvalidRecordsError {
 // and LogValidator, and makes of them what is to be appended. Every error is an *InvalidRecordsError. It may write to records (timestamps, CRC).
 //
 // It is stricter than Kafka where Kafka loses records silently or would answer UNKNOWN_SERVER_ERROR: bytes after the last whole batch, records that do not
-// decompress, and transactional batches without a producer id are refused; offset deltas out of order are put right also in uncompressed batches.
+// decompress, and transactional batches without a producer id are refused. Offset deltas out of order, which Kafka stores in an uncompressed batch and answers with
+// UNKNOWN_SERVER_ERROR in a compressed one, are put right.
 func Validate(records []byte, o ValidateOptions) (Validated, error) {
 	v := validator{ValidateOptions: o}
 	entry, rest, magic, err := nextEntry(records)
@@ -255,8 +256,7 @@ func (v *validator) scan(b Batch) (scanResult, error) {
 		case v.KeyRequired && r.keyBytes < 0:
 			v.keyError(i)
 		case logAppend:
-			v.timeError(i, fmt.Sprintf("Invalid timestamp type in message DefaultRecord(offset=%d, timestamp=%d, key=%d bytes, value=%d bytes). "+
-				"Producer should not set timestamp type to LogAppendTime.", r.offsetDelta, timestampMs, max(r.keyBytes, 0), max(r.valueBytes, 0)))
+			v.timeError(i, fmt.Sprintf("Invalid timestamp type in message %s. Producer should not set timestamp type to LogAppendTime.", v.describe(b, &r)))
 		case v.outOfRange(timestampMs):
 			v.timeError(i, v.outOfRangeMessage(timestampMs, int64(r.offsetDelta)))
 		}
@@ -266,6 +266,15 @@ func (v *validator) scan(b Batch) (scanResult, error) {
 	}
 	found.recordsBytes = s.readBytes
 	return found, v.result()
+}
+
+// describe returns a record as Kafka's messages do. Of a compressed batch that it need not rewrite Kafka knows the record only in part.
+func (v *validator) describe(b Batch, r *rawRecord) string {
+	kind, keyBytes, valueBytes := "DefaultRecord", max(r.keyBytes, 0), max(r.valueBytes, 0)
+	if b.Codec() != CodecNone && v.target(b.Codec()) == b.Codec() {
+		kind, keyBytes, valueBytes = "PartialDefaultRecord", r.keyBytes, r.valueBytes
+	}
+	return fmt.Sprintf("%s(offset=%d, timestamp=%d, key=%d bytes, value=%d bytes)", kind, r.offsetDelta, b.timestamp(r.timestampDelta), keyBytes, valueBytes)
 }
 
 // invalidRecords is for records that cannot be read. The CRC was right, so sending them again would not help: not CORRUPT_MESSAGE, which is retriable.

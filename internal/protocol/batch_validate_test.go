@@ -49,8 +49,16 @@ func TestValidateKeepsAGoodBatchAsItIs(t *testing.T) {
 	}
 }
 
-func TestValidateRefuses(t *testing.T) {
-	type rules = ValidateOptions
+// refusal is a way for a batch to be refused.
+type refusal struct {
+	name    string
+	records func(t *testing.T, codec Codec) []byte
+	rules   func(o *ValidateOptions)
+	want    error
+	message string // a part of it
+}
+
+func refusals() []refusal {
 	batch := func(spoil func(b Batch)) func(t *testing.T, codec Codec) []byte {
 		return func(t *testing.T, codec Codec) []byte {
 			b := build(t, plain(codec), threeRecords(codec)...)
@@ -58,13 +66,8 @@ func TestValidateRefuses(t *testing.T) {
 			return reseal(b)
 		}
 	}
-	for _, c := range []struct {
-		name    string
-		records func(t *testing.T, codec Codec) []byte
-		rules   func(o *rules)
-		want    error
-		message string // a part of it
-	}{
+	type rules = ValidateOptions
+	return []refusal{
 		{"no batch", func(*testing.T, Codec) []byte { return nil }, nil, kerr.InvalidRecord, "Produce requests with version 9 must have at least one record batch per partition"},
 		{"cut off", func(t *testing.T, codec Codec) []byte { b := build(t, plain(codec), Record{}); return b[:len(b)-1] }, nil, kerr.InvalidRecord, "must have at least one"},
 		{"magic 1", func(t *testing.T, _ Codec) []byte { return appendMessage(nil, 0, 1, 0, 1, nil, nil) }, nil, kerr.InvalidRecord, "only allowed to contain record batches with magic version 2"},
@@ -106,7 +109,11 @@ func TestValidateRefuses(t *testing.T) {
 		{"too old", batch(func(Batch) {}), func(o *rules) { o.TimestampBeforeMaxMs = testNowMs - 1999 }, kerr.InvalidTimestamp, "One or more records have been rejected due to invalid timestamp"},
 		{"too far ahead", batch(func(Batch) {}), func(o *rules) { o.NowMs, o.TimestampAfterMaxMs = 0, 2999 }, kerr.InvalidTimestamp, "One or more records have been rejected due to invalid timestamp"},
 		{"LogAppendTime from a producer", batch(func(b Batch) { b[posAttributes+1] |= attrLogAppendTime }), func(o *rules) { o.TimestampType = LogAppendTime }, kerr.InvalidTimestamp, "invalid timestamp"},
-	} {
+	}
+}
+
+func TestValidateRefuses(t *testing.T) {
+	for _, c := range refusals() {
 		for _, codec := range allCodecs {
 			t.Run(c.name+"/"+codec.String(), func(t *testing.T) {
 				o := lenient()
