@@ -125,7 +125,7 @@ func (a *API) ensureTopics(ctx context.Context, names []string) (map[string]erro
 		case isInternal(name) && name != groupMetadataTopic: // the coordinator that would own it is not there
 			failed[name] = kerr.UnknownTopicOrPartition
 		default:
-			req.Topics = append(req.Topics, creatableTopic(cfg, name))
+			req.Topics = append(req.Topics, creatableTopic(cfg, name, aliveBrokers(image)))
 		}
 	}
 	if len(req.Topics) == 0 {
@@ -150,8 +150,20 @@ func (a *API) ensureTopics(ctx context.Context, names []string) (map[string]erro
 	return failed, nil
 }
 
-// creatableTopic describes a topic that is created on demand, as AutoTopicCreationManager.scala does.
-func creatableTopic(cfg *config.Config, name string) kmsg.CreateTopicsRequestTopic {
+func aliveBrokers(image *metadata.Image) int {
+	alive := 0
+	for _, b := range image.Brokers() {
+		if !b.Fenced {
+			alive++
+		}
+	}
+	return alive
+}
+
+// creatableTopic describes a topic that is created on demand, as AutoTopicCreationManager.scala does, but for one thing: the offsets topic gets no
+// more replicas than there are brokers alive. Kafka leaves it uncreated and every group waiting until as many have joined as its default of 3 asks
+// for, which is the first thing that goes wrong with one broker and a configuration of one's own.
+func creatableTopic(cfg *config.Config, name string, alive int) kmsg.CreateTopicsRequestTopic {
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic = name
 	if name != groupMetadataTopic {
@@ -159,7 +171,7 @@ func creatableTopic(cfg *config.Config, name string) kmsg.CreateTopicsRequestTop
 		return t
 	}
 	t.NumPartitions = int32(cfg.Int("offsets.topic.num.partitions"))
-	t.ReplicationFactor = int16(cfg.Int("offsets.topic.replication.factor"))
+	t.ReplicationFactor = int16(max(1, min(cfg.Int("offsets.topic.replication.factor"), alive)))
 	set := func(key, value string) {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		c.Name, c.Value = key, &value

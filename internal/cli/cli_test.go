@@ -68,7 +68,7 @@ func TestCommandLine(t *testing.T) {
 		{"config check " + file + " --override num.partitions=1", 1, "", file + ":1: log.retention.hours: "},
 		{"config check " + file + " --override num.partitions=1 --override log.retention.hours=1 --override log.dris=x", 0,
 			"unknown: log.dris (--override; did you mean log.dirs?)\noffsets.topic.replication.factor is 3 and there is one node: " +
-				"consumer groups cannot work until it is 1\n" + file + ": ok\n", ""},
+				"__consumer_offsets gets 1\n" + file + ": ok\n", ""},
 	} {
 		var stdout, stderr bytes.Buffer
 		status := run("test", strings.Fields(tc.args), &stdout, &stderr, nil)

@@ -252,7 +252,7 @@ func (l *loader) collectHints(c *Config) {
 		if n := c.Int(key); n > 1 {
 			what := map[string]string{
 				"default.replication.factor":       "topics that do not say otherwise cannot be created",
-				"offsets.topic.replication.factor": "consumer groups cannot work until it is 1",
+				"offsets.topic.replication.factor": "__consumer_offsets gets 1",
 				"min.insync.replicas":              "writes with acks=all are refused",
 			}[key]
 			l.notices.Hints = append(l.notices.Hints, fmt.Sprintf("%s is %d and there is one node: %s", key, n, what))

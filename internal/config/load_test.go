@@ -281,7 +281,7 @@ func TestNothingIsDroppedSilently(t *testing.T) {
 			{"leader.replication.throttled.rate", "f:8", ""}},
 		Legacy: []string{"host.name is a key of Kafka 2.x: honoured where listeners or advertised.listeners do not say otherwise"},
 		Hints: []string{
-			"offsets.topic.replication.factor is 3 and there is one node: consumer groups cannot work until it is 1",
+			"offsets.topic.replication.factor is 3 and there is one node: __consumer_offsets gets 1",
 			"log.cleanup.policy: compaction is not there yet, partitions keep every record",
 		},
 	}
