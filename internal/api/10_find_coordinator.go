@@ -16,7 +16,8 @@ import (
 //   - the leader of the group's partition of __consumer_offsets, on the listener on which the request came;
 //   - creates __consumer_offsets when it is missing, with offsets.topic.*, and answers when it is there: Kafka answers
 //     COORDINATOR_NOT_AVAILABLE and lets the client ask again;
-//   - transactions (key type 1) have no coordinator yet: COORDINATOR_NOT_AVAILABLE. Share groups (2) likewise, from v6.
+//   - transactions (key type 1) have no coordinator yet: UNSUPPORTED_VERSION, which clients report at once as fatal, where
+//     COORDINATOR_NOT_AVAILABLE would have them ask again for a minute. Share groups (2) likewise, from v6.
 //
 // Version notes:
 //   - v1: key type, error message, throttle time. v4: several keys (KIP-699).
@@ -71,7 +72,7 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 	case req.CoordinatorType == coordinatorShare && req.Version < 6, req.CoordinatorType < coordinatorGroup, req.CoordinatorType > coordinatorShare:
 		return coordinatorNode{}, kerr.InvalidRequest
 	case req.CoordinatorType != coordinatorGroup:
-		return coordinatorNode{}, kerr.CoordinatorNotAvailable
+		return coordinatorNode{}, kerr.UnsupportedVersion
 	}
 	if s.api.Metadata.Image().Topic(groupMetadataTopic) == nil {
 		failed, err := s.api.ensureTopics(ctx, []string{groupMetadataTopic})

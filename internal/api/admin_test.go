@@ -55,8 +55,8 @@ func TestFindCoordinatorSaysWhatItDoesNotHave(t *testing.T) {
 		kind    int8
 		want    *kerr.Error
 	}{
-		{1, coordinatorTransaction, kerr.CoordinatorNotAvailable},
-		{6, coordinatorShare, kerr.CoordinatorNotAvailable},
+		{1, coordinatorTransaction, kerr.UnsupportedVersion},
+		{6, coordinatorShare, kerr.UnsupportedVersion},
 		{5, coordinatorShare, kerr.InvalidRequest},
 		{5, 9, kerr.InvalidRequest},
 	} {
