@@ -82,9 +82,10 @@ func (l *Log) append(records []byte, o AppendOptions, leader bool) (Appended, er
 		return Appended{}, err
 	}
 	v := l.view.Load()
-	var inPlace [1]update // most appends are one batch of one producer
-	sum := summary{updates: inPlace[:0]}
-	if err := l.analyze(records, o, leader, v.end, &sum); err != nil {
+	sum := summary{updates: l.updates[:0]}
+	err := l.analyze(records, o, leader, v.end, &sum)
+	l.updates = sum.updates
+	if err != nil {
 		return Appended{}, err
 	}
 	if d := sum.duplicate; d != nil {
@@ -94,8 +95,7 @@ func (l *Log) append(records []byte, o AppendOptions, leader bool) (Appended, er
 	if int64(len(records)) > c.SegmentBytes {
 		return Appended{}, fmt.Errorf("%d bytes are more than segment.bytes, %d: %w", len(records), c.SegmentBytes, kerr.RecordListTooLarge)
 	}
-	v, err := l.rollIfNeeded(v, c, int64(len(records)), &sum)
-	if err != nil {
+	if v, err = l.rollIfNeeded(v, c, int64(len(records)), &sum); err != nil {
 		return Appended{}, err
 	}
 	s := v.active()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"sync"
 	"sync/atomic"
 )
 
@@ -31,11 +32,13 @@ type indexState struct {
 const (
 	// indexTail is how many entries wait in memory for a write.
 	indexTail = 64
-	// indexBlock is how many entries are read at once at the end of a search.
-	indexBlock = 64
+	// indexBlock is how many entries a search reads at once.
+	indexBlock = 128
 	// widest is the width of the widest entry.
 	widest = 12
 )
+
+var indexBlocks = sync.Pool{New: func() any { return new([indexBlock * widest]byte) }}
 
 // indexFile is an index together with what the segment knows about it.
 type indexFile struct {
@@ -102,41 +105,53 @@ func (x indexFile) read(p []byte, i int) error {
 }
 
 // floor returns the last entry for which le holds, and its number: −1 for none.
-// le must hold for all entries up to some point and for none after.
-func (x indexFile) floor(le func(e []byte) bool) (e [widest]byte, i int, err error) {
+// le must hold for all entries up to some point and for none after. part, within
+// [0, 1], is where in the file the entry is expected: entries lie at even
+// distances where batches are of even sizes, and one read finds it then.
+func (x indexFile) floor(part float64, le func(e []byte) bool) (e [widest]byte, i int, err error) {
 	st := x.state.Load()
 	if len(st.tail) > 0 && le(st.tail) {
 		i := searchBlock(st.tail, x.width, le)
 		copy(e[:], st.tail[i*x.width:][:x.width])
 		return e, st.written + i, nil
 	}
-	lo, hi := 0, st.written // le holds below lo and does not from hi on
-	for hi-lo > indexBlock {
-		mid := (lo + hi) / 2
-		if err := x.read(e[:x.width], mid); err != nil {
-			return e, 0, err
-		}
-		if le(e[:x.width]) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	first := max(lo-1, 0)
-	if first == hi {
+	if st.written == 0 {
 		return e, -1, nil
 	}
-	var block [(indexBlock + 1) * widest]byte
-	entries := block[:(hi-first)*x.width]
-	if err := x.read(entries, first); err != nil {
+	h, err := x.file.acquire(x.s.fs, x.name, false)
+	if err != nil {
 		return e, 0, err
 	}
-	i = searchBlock(entries, x.width, le)
-	if i < 0 {
-		return e, -1, nil
+	defer h.release()
+	block := indexBlocks.Get().(*[indexBlock * widest]byte)
+	defer indexBlocks.Put(block)
+	lo, hi := 0, st.written // le holds below lo and does not from hi on
+	guess := int(part * float64(st.written))
+	for {
+		// Read the block around the guess, from the last entry known to be low.
+		from := max(min(guess-indexBlock/2, hi-indexBlock), lo-1, 0)
+		n := min(indexBlock, hi-from)
+		if n == 0 {
+			return e, -1, nil // from is 0: not even the first entry holds
+		}
+		entries := block[:n*x.width]
+		if err := readFull(h, entries, int64(from*x.width)); err != nil {
+			return e, 0, err
+		}
+		at := searchBlock(entries, x.width, le)
+		switch {
+		case at < 0 && from > max(lo-1, 0):
+			hi = from
+		case at == n-1 && from+n < hi:
+			lo = from + n
+		case at < 0:
+			return e, -1, nil
+		default:
+			copy(e[:], entries[at*x.width:][:x.width])
+			return e, from + at, nil
+		}
+		guess = (lo + hi) / 2
 	}
-	copy(e[:], entries[i*x.width:][:x.width])
-	return e, first + i, nil
 }
 
 // searchBlock returns the number of the last entry for which le holds, −1 for

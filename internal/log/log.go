@@ -50,6 +50,7 @@ type Log struct {
 
 	mu           sync.Mutex
 	producers    producers // guarded by mu
+	updates      []update  // guarded by mu: reused by each append, nil until a producer has an id
 	rollJitterMs int64     // guarded by mu
 	unsyncedDir  bool      // guarded by flushMu: the directory's own name was not synced
 }

@@ -49,7 +49,11 @@ func (s *segment) checkOffsetEntries(prev, last []byte) bool {
 // offset: at or before that batch.
 func (s *segment) positionBefore(offset int64) (int64, error) {
 	relative := min(offset-s.base, math.MaxInt32)
-	e, i, err := s.offsetIndex().floor(func(e []byte) bool {
+	part := 0.5
+	if last, err := s.lastIndexed(); err == nil && last > 0 {
+		part = min(max(float64(relative)/float64(last), 0), 1)
+	}
+	e, i, err := s.offsetIndex().floor(part, func(e []byte) bool {
 		o, _ := offsetEntry(e)
 		return int64(o) <= relative
 	})
@@ -60,9 +64,29 @@ func (s *segment) positionBefore(offset int64) (int64, error) {
 	return position, nil
 }
 
+// lastIndexed returns the last offset in the index, relative to the base; 0 for
+// an empty one.
+func (s *segment) lastIndexed() (int32, error) {
+	if known := s.lastRelative.Load(); known > 0 {
+		return known, nil
+	}
+	n := s.offsetIndex().len()
+	if n == 0 {
+		return 0, nil
+	}
+	e, err := s.offsetIndex().entry(n - 1)
+	if err != nil {
+		return 0, err
+	}
+	last, _ := offsetEntry(e[:])
+	s.lastRelative.Store(last)
+	return last, nil
+}
+
 // batchBefore returns the position of an indexed batch at or before position.
 func (s *segment) batchBefore(position int64) (int64, error) {
-	e, i, err := s.offsetIndex().floor(func(e []byte) bool {
+	part := min(max(float64(position)/float64(max(s.size.Load(), 1)), 0), 1)
+	e, i, err := s.offsetIndex().floor(part, func(e []byte) bool {
 		_, p := offsetEntry(e)
 		return p <= position
 	})

@@ -58,9 +58,10 @@ func (l *Log) Read(from, until int64, maxBytes int32, minOne bool) (Region, erro
 		if err == nil {
 			return r, nil
 		}
-		// Retention, a truncation or the partition's deletion may have removed the
-		// segment since the view was taken.
-		if !errors.Is(err, fs.ErrNotExist) || attempt == 3 {
+		// Retention, a truncation or the partition's deletion may have taken away
+		// what the view shows.
+		stale := errors.Is(err, fs.ErrNotExist) || l.view.Load().cuts != v.cuts
+		if !stale || attempt == 3 {
 			return Region{}, storageError("read "+l.dir, err)
 		}
 	}
@@ -99,7 +100,18 @@ func (l *Log) readSegment(v *view, i int, from, until, maxBytes int64, minOne bo
 			h.release()
 		}
 	}()
-	first, ok, err := l.locate(v, s, h, size, from)
+	position, known := l.recall(v, s, from)
+	if known && until >= end && size-position <= maxBytes && position < size {
+		// A consumer at the tail takes all that has been added: no need to look.
+		l.remember(v, s, end, size)
+		return Region{h: h, position: position, length: int(size - position), start: from, end: end}, true, nil
+	}
+	if !known {
+		if position, err = s.lookUp(from); err != nil {
+			return Region{}, false, err
+		}
+	}
+	first, ok, err := locate(s, h, position, size, from)
 	if err != nil || !ok {
 		return Region{}, false, err
 	}
@@ -115,7 +127,7 @@ func (l *Log) readSegment(v *view, i int, from, until, maxBytes int64, minOne bo
 		l.remember(v, s, end, size)
 		return r, true, nil
 	}
-	stop, endOffset, err := l.bound(s, h, first, min(limit, size), size, until)
+	stop, endOffset, err := bound(s, h, first, min(limit, size), size, until, end)
 	if err != nil {
 		r.h = nil
 		return r, true, err
@@ -132,17 +144,17 @@ func placeOf(b header) place {
 	return place{b.pos, int64(b.size), b.BaseOffset(), b.LastOffset()}
 }
 
-// locate finds the first batch in the segment that ends at or after offset.
-func (l *Log) locate(v *view, s *segment, h *handle, size, offset int64) (p place, ok bool, err error) {
-	position, known := l.recall(v, s, offset)
-	if !known {
-		if err := s.load(); err != nil {
-			return place{}, false, err
-		}
-		if position, err = s.positionBefore(offset); err != nil {
-			return place{}, false, err
-		}
+// lookUp is positionBefore for whom the indexes may not have been loaded.
+func (s *segment) lookUp(offset int64) (int64, error) {
+	if err := s.load(); err != nil {
+		return 0, err
 	}
+	return s.positionBefore(offset)
+}
+
+// locate finds the first batch in the segment, from position on, that ends at or
+// after offset.
+func locate(s *segment, h *handle, position, size, offset int64) (p place, ok bool, err error) {
 	_, err = eachHeader(h, s.path(extLog), position, size, func(b header) bool {
 		if b.LastOffset() < offset {
 			return true
@@ -156,7 +168,7 @@ func (l *Log) locate(v *view, s *segment, h *handle, size, offset int64) (p plac
 // bound finds where a run of batches that begins with first must stop: before a
 // batch that reaches beyond limit bytes or holds until. It returns that position,
 // and the end offset of the last batch before it.
-func (l *Log) bound(s *segment, h *handle, first place, limit, size, until int64) (stop, endOffset int64, err error) {
+func bound(s *segment, h *handle, first place, limit, size, until, end int64) (stop, endOffset int64, err error) {
 	if err := s.load(); err != nil {
 		return 0, 0, err
 	}
@@ -164,11 +176,14 @@ func (l *Log) bound(s *segment, h *handle, first place, limit, size, until int64
 	if err != nil {
 		return 0, 0, err
 	}
-	byOffset, err := s.positionBefore(until - 1)
-	if err != nil {
-		return 0, 0, err
+	if until < end {
+		byOffset, err := s.positionBefore(until - 1)
+		if err != nil {
+			return 0, 0, err
+		}
+		from = min(from, byOffset)
 	}
-	from = max(min(from, byOffset), first.pos)
+	from = max(from, first.pos)
 	stop, endOffset = first.pos+first.size, first.last+1
 	for {
 		seen := false

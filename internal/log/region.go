@@ -21,7 +21,8 @@ type Region struct {
 // Len returns the number of bytes.
 func (r Region) Len() int { return r.length }
 
-// StartOffset returns the base offset of the first batch.
+// StartOffset returns the base offset of the first batch, or the offset that was
+// asked for where a gap, or the end of an earlier read, lies before it.
 func (r Region) StartOffset() int64 { return r.start }
 
 // EndOffset returns one past the last offset of the last batch.

@@ -37,9 +37,12 @@ type segment struct {
 	offsets     index
 	times       index
 
-	loadMu  sync.Mutex                      // held while the indexes are looked at for the first time
-	loaded  atomic.Bool                     // the indexes may be used
-	largest atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
+	loadMu sync.Mutex  // held while the indexes are looked at for the first time
+	loaded atomic.Bool // the indexes may be used
+	// lastRelative is the last offset in the offset index, a guide for searching
+	// it; 0 when unknown.
+	lastRelative atomic.Int32
+	largest      atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
 
 	// The rest belongs to the writer and is guarded by Log.mu.
 	createdMs       int64
@@ -169,6 +172,7 @@ func (s *segment) resetIndexes() error {
 		return err
 	}
 	s.largest.Store(&timestampOffset{noTimestamp, s.base})
+	s.lastRelative.Store(0)
 	s.bytesSinceIndex = 0
 	return nil
 }
@@ -179,6 +183,7 @@ func (s *segment) noteBatch(lastOffset, maxTimestampMs, position, size, interval
 		s.largest.Store(&timestampOffset{maxTimestampMs, lastOffset})
 	}
 	if s.bytesSinceIndex > intervalBytes {
+		s.lastRelative.Store(int32(lastOffset - s.base))
 		e := putOffsetEntry(lastOffset-s.base, position)
 		if err := s.offsetIndex().append(e[:]); err != nil {
 			return err

@@ -64,7 +64,7 @@ func (s *segment) appendTime() error {
 // offsetBefore returns an offset at or before the first record whose timestamp is
 // at least ms.
 func (s *segment) offsetBefore(ms int64) (int64, error) {
-	e, i, err := s.timeIndex().floor(func(e []byte) bool { return int64(be64(e)) <= ms })
+	e, i, err := s.timeIndex().floor(0.5, func(e []byte) bool { return int64(be64(e)) <= ms })
 	if err != nil || i < 0 {
 		return s.base, err
 	}
