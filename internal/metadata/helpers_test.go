@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -46,7 +47,7 @@ func newTestNode(t testing.TB, settings ...string) *testNode {
 	if testing.Verbose() {
 		n.log = zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
 	}
-	if err := n.fs.MkdirAll(n.dir); err != nil {
+	if err := errors.Join(n.fs.MkdirAll(n.dir), n.fs.SyncDir("/")); err != nil {
 		t.Fatal(err)
 	}
 	return n
