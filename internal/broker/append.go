@@ -29,7 +29,7 @@ func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error
 	if o.RequiredAcks == -1 && len(s.isr) < topic.MinInsyncReplicas {
 		return log.Appended{}, fmt.Errorf("%s: %d in-sync replicas, min.insync.replicas is %d: %w", p.tp, len(s.isr), topic.MinInsyncReplicas, kerr.NotEnoughReplicas)
 	}
-	v, err := protocol.Validate(records, validateOptions(topic, o.ProduceVersion, p.nowMs()))
+	v, err := protocol.Validate(records, p.validateOptions(topic, o.ProduceVersion))
 	if err != nil {
 		return log.Appended{}, err
 	}
@@ -54,11 +54,12 @@ func (p *Partition) append(s *replicaState, batches []byte, o log.AppendOptions)
 }
 
 // validateOptions turns a topic's configuration into the validator's.
-func validateOptions(t *config.Topic, produceVersion int16, nowMs int64) protocol.ValidateOptions {
+func (p *Partition) validateOptions(t *config.Topic, produceVersion int16) protocol.ValidateOptions {
 	o := protocol.ValidateOptions{
+		TopicPartition:       p.tp,
 		ProduceVersion:       produceVersion,
 		TimestampBeforeMaxMs: t.TimestampBeforeMaxMs, TimestampAfterMaxMs: t.TimestampAfterMaxMs,
-		KeyRequired: t.CleanupCompact, MaxBatchBytes: t.MaxMessageBytes, NowMs: nowMs,
+		KeyRequired: t.CleanupCompact, MaxBatchBytes: t.MaxMessageBytes, NowMs: p.nowMs(),
 	}
 	if t.TimestampType == "LogAppendTime" {
 		o.TimestampType = protocol.LogAppendTime

@@ -30,8 +30,6 @@ type Options struct {
 	// LogLevels are the levels of Logger and those named below it, which clients may read and set (the broker-logger resource of the
 	// configuration APIs); nil when they are fixed.
 	LogLevels *api.LogLevels
-	// ClusterID is the cluster that the log directories must belong to, or get when they are new; "" takes theirs or makes one up.
-	ClusterID string
 }
 
 func (o Options) withDefaults() Options {
@@ -112,7 +110,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Node, err erro
 func (n *Node) openDirs(context.Context) (err error) {
 	cfg := n.Config()
 	n.logs, err = log.OpenDirs(log.ManagerOptions{
-		FS: n.options.FS, Dirs: cfg.LogDirs(), NodeID: cfg.NodeID(), ClusterID: n.options.ClusterID,
+		FS: n.options.FS, Dirs: cfg.LogDirs(), NodeID: cfg.NodeID(), ClusterID: cfg.ClusterID(),
 		Config: n.Config, Logger: n.options.Logger.Named("log"), NowMs: nowMs,
 	})
 	return err
