@@ -233,6 +233,7 @@ func incrementalAlterConfigs(r *run) {
 		try("logger no broker", incremental(logger, "", set("root", "INFO")))
 
 		try("group", incremental(group, "ia-group", set("consumer.session.timeout.ms", "50000")))
+		r.settled(group, "ia-group", "consumer.session.timeout.ms", kmsg.StringPtr("50000"))
 		state("after group", group, "ia-group", "consumer.session.timeout.ms")
 		try("group unknown config", incremental(group, "ia-group", set("no.such", "1")))
 		try("group bad value", incremental(group, "ia-group", set("consumer.session.timeout.ms", "x")))
@@ -240,6 +241,7 @@ func incrementalAlterConfigs(r *run) {
 		try("group without name", incremental(group, "", set("consumer.session.timeout.ms", "50000")))
 		try("group delete", incremental(group, "ia-group", del("consumer.session.timeout.ms")))
 		try("client metrics", incremental(clientMetrics, "ia-metrics", set("interval.ms", "1000"), set("metrics", "a.b")))
+		r.settled(clientMetrics, "ia-metrics", "metrics", kmsg.StringPtr("a.b"))
 		state("after client metrics", clientMetrics, "ia-metrics")
 		try("client metrics unknown config", incremental(clientMetrics, "ia-metrics", set("no.such", "1")))
 		try("client metrics out of range", incremental(clientMetrics, "ia-metrics", set("interval.ms", "1")))

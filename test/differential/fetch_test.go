@@ -64,8 +64,9 @@ func fetchScenario(r *run) {
 		})
 		try("no topics", "fe-one", 0, 0, func(q *kmsg.FetchRequest) { q.Topics = nil })
 		try("unknown replica", "fe-one", 0, 0, func(q *kmsg.FetchRequest) {
-			q.ReplicaID = 7
-			q.ReplicaState.ID = 7
+			if q.ReplicaID = 7; v >= 15 {
+				q.ReplicaState.ID = 7
+			}
 		})
 		if v >= 5 {
 			try("log start offset from a consumer", "fe-one", 0, 0, part(func(p *kmsg.FetchRequestTopicPartition) { p.LogStartOffset = 3 }))

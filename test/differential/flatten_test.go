@@ -3,6 +3,7 @@ package differential
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -24,8 +25,11 @@ var masked = map[string]bool{
 // that "the same id again" is still compared.
 var symbolic = map[string]string{
 	"TopicID": "topic", "MemberID": "member", "ProducerID": "producer", "DirectoryID": "directory",
-	"ReplicaDirectoryID": "directory", "OfflineReplicaDirs": "directory",
+	"ReplicaDirectoryID": "directory", "OfflineReplicaDirs": "directory", "SessionID": "session",
 }
+
+// clock finds times of the broker's clock inside texts.
+var clock = regexp.MustCompile(`\b1[0-9]{12}\b`)
 
 // unordered lists carry no order in Kafka (it fills them from hash maps, or shuffles them); they are sorted
 // before comparison. Keyed by the response's type and the field.
@@ -88,7 +92,7 @@ func (s *symbols) name(kind, raw string) string {
 		return n
 	}
 	s.count[kind]++
-	n := fmt.Sprintf("<%s %d>", kind, s.count[kind])
+	n := fmt.Sprintf("<%s %02d>", kind, s.count[kind])
 	s.names[raw] = n
 	return n
 }
@@ -105,7 +109,7 @@ func (s *symbols) text(v string) string {
 			v = strings.ReplaceAll(v, s.scrub[i], s.scrub[i+1])
 		}
 	}
-	return v
+	return clock.ReplaceAllString(v, "<time>")
 }
 
 // flatten turns a response into its lines.
@@ -176,19 +180,22 @@ func (s *symbols) walkSlice(out *[]line, path, field string, v reflect.Value, so
 		elems[i] = v.Index(i)
 	}
 	if sorted {
-		sort.SliceStable(elems, func(i, j int) bool { return sortKey(elems[i]) < sortKey(elems[j]) })
+		sort.SliceStable(elems, func(i, j int) bool { return s.sortKey(elems[i]) < s.sortKey(elems[j]) })
 	}
 	*out = append(*out, line{path + ".length", strconv.Itoa(v.Len())})
 	for i, e := range elems {
-		s.walk(out, fmt.Sprintf("%s[%s]", path, elemName(e, i)), field, e)
+		s.walk(out, fmt.Sprintf("%s[%s]", path, s.elemName(e, i)), field, e)
 	}
 }
 
 // elemName names a list's element by what identifies it, so that one missing element does not shift the
 // rest of the comparison.
-func elemName(e reflect.Value, i int) string {
+func (s *symbols) elemName(e reflect.Value, i int) string {
 	if e.Kind() != reflect.Struct {
 		return strconv.Itoa(i)
+	}
+	if name, id := e.FieldByName("Topic"), e.FieldByName("TopicID"); id.IsValid() && !id.IsZero() && name.IsValid() && name.IsZero() {
+		return s.name("topic", fmt.Sprint(id.Interface())) // versions that name topics by id
 	}
 	for _, f := range []string{"Topic", "Name", "ApiKey", "Partition", "Group"} {
 		if fv := e.FieldByName(f); fv.IsValid() {
@@ -209,15 +216,23 @@ func elemName(e reflect.Value, i int) string {
 	return strconv.Itoa(i)
 }
 
-// sortKey is the element's plain fields as text, made-up ids left out.
-func sortKey(e reflect.Value) string {
+// sortKey is the element's plain fields as text; made-up ids by their names, those not seen yet last.
+func (s *symbols) sortKey(e reflect.Value) string {
 	if e.Kind() != reflect.Struct {
 		return fmt.Sprint(e.Interface())
 	}
 	var b strings.Builder
 	for i := range e.NumField() {
 		f := e.Type().Field(i)
-		if !f.IsExported() || masked[f.Name] || symbolic[f.Name] != "" {
+		if !f.IsExported() || masked[f.Name] {
+			continue
+		}
+		if symbolic[f.Name] != "" {
+			if n, ok := s.names[fmt.Sprint(e.Field(i).Interface())]; ok {
+				fmt.Fprintf(&b, "%s|", n)
+			} else {
+				b.WriteString("~|")
+			}
 			continue
 		}
 		switch fv := e.Field(i); fv.Kind() {
@@ -242,7 +257,7 @@ func (s *symbols) scalar(field string, v reflect.Value) string {
 		}
 		raw := fmt.Sprint(v.Interface())
 		switch {
-		case v.IsZero():
+		case v.IsZero() && field != "ProducerID":
 			return "zero"
 		case raw == "-1":
 			return raw
@@ -257,6 +272,10 @@ func (s *symbols) scalar(field string, v reflect.Value) string {
 		return strconv.Quote(s.text(v.String()))
 	case reflect.Int32, reflect.Int64:
 		if masked[field] && v.Int() > 0 {
+			return "<masked>"
+		}
+	case reflect.Uint16:
+		if masked[field] && v.Uint() > 0 {
 			return "<masked>"
 		}
 	}

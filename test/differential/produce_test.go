@@ -11,7 +11,8 @@ import (
 // produceScenario sends every kind of good and bad batch in every version. Null records are not among them: Apache Kafka 4.3.1 throws and never
 // answers.
 func produceScenario(r *run) {
-	r.topic("pr-plain", 2)
+	const partitions = 64 // one per step of the plain topic: what one step appends does not move the offsets of the others
+	r.topic("pr-plain", partitions)
 	r.topic("pr-small", 1, "max.message.bytes", "200")
 	r.topic("pr-compact", 1, "cleanup.policy", "compact")
 	r.topic("pr-append", 1, "message.timestamp.type", "LogAppendTime")
@@ -30,7 +31,12 @@ func produceScenario(r *run) {
 			req.Topics[0].TopicID = id[topic]
 			return req
 		}
+		next := int32(0)
 		try := func(step, topic string, partition int32, records []byte) {
+			if topic == "pr-plain" && partition == 0 {
+				partition = next
+				next++
+			}
 			ask[*kmsg.ProduceResponse](r, step, v, request(topic, partition, records))
 		}
 		changed := func(f func(*kmsg.RecordBatch)) []byte {
@@ -45,7 +51,7 @@ func produceScenario(r *run) {
 		}
 		try("good", "pr-plain", 0, plain("a", "b", "c").bytes())
 		try("unknown topic", "pr-unknown", 0, plain("a").bytes())
-		try("unknown partition", "pr-plain", 9, plain("a").bytes())
+		try("unknown partition", "pr-plain", 99, plain("a").bytes())
 		try("negative partition", "pr-plain", -1, plain("a").bytes())
 		try("empty records", "pr-plain", 0, []byte{})
 		try("bad crc", "pr-plain", 0, broken(func(b []byte) { b[20]++ }))
@@ -103,21 +109,21 @@ func produceScenario(r *run) {
 		try("recompressed", "pr-gzip", 0, plain("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa").bytes())
 		try("recompressed, count too large", "pr-gzip", 0, changed(func(b *kmsg.RecordBatch) { b.NumRecords, b.LastOffsetDelta = 3, 2 }))
 		for _, acks := range []int16{1, 2, -2, 3} {
-			req := request("pr-plain", 1, plain("acks").bytes())
+			req := request("pr-plain", partitions-1, plain("acks").bytes())
 			req.Acks = acks
 			ask[*kmsg.ProduceResponse](r, fmt.Sprintf("acks %d", acks), v, req)
 		}
-		quick := request("pr-plain", 1, plain("quick").bytes())
+		quick := request("pr-plain", partitions-1, plain("quick").bytes())
 		quick.TimeoutMillis = 0
 		ask[*kmsg.ProduceResponse](r, "timeout 0", v, quick)
-		txn := request("pr-plain", 1, plain("txn").bytes())
+		txn := request("pr-plain", partitions-2, plain("txn").bytes())
 		txn.TransactionID = kmsg.StringPtr("pr-txn")
 		ask[*kmsg.ProduceResponse](r, "transactional id, plain batch", v, txn)
-		two := request("pr-plain", 0, plain("x").bytes())
-		two.Topics[0].Partitions = append(two.Topics[0].Partitions, request("pr-plain", 1, broken(func(b []byte) { b[20]++ })).Topics[0].Partitions[0])
+		two := request("pr-plain", partitions-3, plain("x").bytes())
+		two.Topics[0].Partitions = append(two.Topics[0].Partitions, request("pr-plain", partitions-4, broken(func(b []byte) { b[20]++ })).Topics[0].Partitions[0])
 		two.Topics = append(two.Topics, request("pr-compact", 0, plain("x").bytes()).Topics[0])
 		ask[*kmsg.ProduceResponse](r, "good and bad", v, two)
-		dup := request("pr-plain", 0, plain("x").bytes())
+		dup := request("pr-plain", partitions-5, plain("x").bytes())
 		dup.Topics[0].Partitions = append(dup.Topics[0].Partitions, dup.Topics[0].Partitions[0])
 		ask[*kmsg.ProduceResponse](r, "partition twice", v, dup)
 		empty := kmsg.NewPtrProduceRequest()
@@ -128,14 +134,14 @@ func produceScenario(r *run) {
 			bad.Topics[0].TopicID = [16]byte{7}
 			ask[*kmsg.ProduceResponse](r, "unknown id", v, bad)
 		}
-		quiet := request("pr-plain", 1, plain("no acks").bytes())
+		quiet := request("pr-plain", partitions-6, plain("no acks").bytes())
 		quiet.Acks = 0
 		r.end()
 		ask0(r, "acks 0", v, quiet)
 		// The next request on the connection shows that nothing was written before.
 		ask[*kmsg.MetadataResponse](r, "after acks 0", 4, emptyMetadata())
 	}
-	r.offsets("end", "pr-plain", 2)
+	r.offsets("end", "pr-plain", partitions)
 }
 
 // ask0 sends a request that has no answer.
@@ -177,6 +183,11 @@ func idempotence(r *run) {
 		}
 		return ask[*kmsg.InitProducerIDResponse](r, step, v, req)
 	}
+	r.eventually(func() bool { // Apache Kafka answers COORDINATOR_LOAD_IN_PROGRESS until it has its first block of ids
+		req := kmsg.NewPtrInitProducerIDRequest()
+		req.TransactionTimeoutMillis = 60000
+		return r.quiet(req).(*kmsg.InitProducerIDResponse).ErrorCode == 0
+	})
 	for v := range r.versions(kmsg.InitProducerID) {
 		got := init("init", v, nil)
 		if v >= 3 {

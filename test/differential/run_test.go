@@ -6,6 +6,8 @@ import (
 	"iter"
 	"net"
 	"os"
+	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -40,8 +42,16 @@ func newSide(name, addr, dir string) (*side, error) {
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	s.scrub = []string{dir, "<dir>", port, "<port>"}
+	// The controller's port is in the file that both brokers started from.
+	if text, err := os.ReadFile(filepath.Join(dir, "server.properties")); err == nil {
+		if m := controllerPort.FindSubmatch(text); m != nil {
+			s.scrub = append(s.scrub, string(m[1]), "<controller port>")
+		}
+	}
 	return s, nil
 }
+
+var controllerPort = regexp.MustCompile(`(?m)^controller\.quorum\.bootstrap\.servers=.*:(\d+)$`)
 
 // answer is what a broker said to one request.
 type answer struct {
@@ -142,9 +152,12 @@ func (r *run) raw(step string, frame []byte) []byte {
 	if err == nil {
 		body, err = c.receive()
 	}
-	out := fmt.Sprintf("answer of %d bytes", len(body))
-	if err != nil {
+	out := "an answer"
+	switch {
+	case err != nil:
 		out = err.Error()
+	case len(body) <= 32:
+		out = fmt.Sprintf("% x", body)
 	}
 	r.note(step, "outcome", out)
 	r.end()

@@ -124,6 +124,7 @@ func createTopics(r *run) {
 		zero := topicRequest("ct-timeout-"+suffix, 1, 1)
 		zero.TimeoutMillis = -1
 		try("negative timeout", zero)
+		r.quiet(withVersion(deleteRequest(5, "ct-timeout-"+suffix), 5))
 	}
 }
 
