@@ -50,7 +50,10 @@ const (
 // coordinator finds one coordinator.
 func (s *session) coordinator(ctx context.Context, req *kmsg.FindCoordinatorRequest, key string) kmsg.FindCoordinatorResponseCoordinator {
 	c := kmsg.NewFindCoordinatorResponseCoordinator()
-	c.Key, c.NodeID, c.Port = key, -1, -1
+	c.Key, c.NodeID, c.Port, c.ErrorMessage = key, -1, -1, kmsg.StringPtr("")
+	if req.CoordinatorType < coordinatorGroup || req.CoordinatorType > coordinatorShare {
+		c.ErrorMessage = kmsg.StringPtr(invalidRequestText)
+	}
 	node, err := s.coordinatorNode(ctx, req, key)
 	if err != nil {
 		c.ErrorCode = protocol.ErrorCode(err)

@@ -7,8 +7,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// noAuthorizer is Kafka's text for ACL requests to a broker without authorizer.class.name (AclApis.scala).
-const noAuthorizer = "No Authorizer is configured."
+// Kafka's texts for ACL requests to a node without authorizer.class.name: of the controller, which changes ACLs, and of the broker, which reads
+// them (AclApis.scala).
+const (
+	noAuthorizer         = "No Authorizer is configured."
+	noAuthorizerOnBroker = "No Authorizer is configured on the broker"
+)
 
 // DescribeAcls: key 29, versions 0–3.
 //
@@ -20,6 +24,6 @@ const noAuthorizer = "No Authorizer is configured."
 // Missing: the authorizer.
 func (s *session) describeACLs(_ context.Context, req *kmsg.DescribeACLsRequest) (*kmsg.DescribeACLsResponse, error) {
 	resp := req.ResponseKind().(*kmsg.DescribeACLsResponse)
-	resp.ErrorCode, resp.ErrorMessage = kerr.SecurityDisabled.Code, kmsg.StringPtr(noAuthorizer)
+	resp.ErrorCode, resp.ErrorMessage = kerr.SecurityDisabled.Code, kmsg.StringPtr(noAuthorizerOnBroker)
 	return resp, nil
 }

@@ -163,8 +163,8 @@ func describedConfig(d config.Described, req *kmsg.DescribeConfigsRequest) kmsg.
 			c.ConfigSynonyms = append(c.ConfigSynonyms, cs)
 		}
 	}
-	if req.IncludeDocumentation && d.Doc != "" {
-		c.Documentation = &d.Doc
+	if req.IncludeDocumentation && d.Doc != "" || d.Source == config.SourceDynamicBrokerLogger {
+		c.Documentation = &d.Doc // of loggers always empty and never null, as in Kafka
 	}
 	return c
 }

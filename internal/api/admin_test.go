@@ -235,7 +235,7 @@ func TestWithoutSecurity(t *testing.T) {
 	}
 	describe := kmsg.NewPtrDescribeACLsRequest()
 	describe.Version = 3
-	if got := answer[*kmsg.DescribeACLsResponse](c, describe); got.ErrorCode != kerr.SecurityDisabled.Code || *got.ErrorMessage != "No Authorizer is configured." {
+	if got := answer[*kmsg.DescribeACLsResponse](c, describe); got.ErrorCode != kerr.SecurityDisabled.Code || *got.ErrorMessage != "No Authorizer is configured on the broker" {
 		t.Errorf("%+v", got)
 	}
 	create := kmsg.NewPtrCreateACLsRequest()
