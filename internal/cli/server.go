@@ -85,7 +85,7 @@ func runServer(ctx context.Context, o serverOptions, stdout, stderr io.Writer) e
 	ctx, stop := stopOnSignal(ctx, stderr)
 	defer stop()
 
-	n, err := node.Open(ctx, cfg, node.Options{Logger: log, LogLevels: levels, Version: o.version, ClusterID: cfg.ClusterID()})
+	n, err := node.Open(ctx, cfg, node.Options{Logger: log, LogLevels: levels, Version: o.version})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // stopped by a signal during a long recovery
