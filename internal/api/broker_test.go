@@ -39,8 +39,14 @@ type testBroker struct {
 // newTestBroker opens a broker in memory; overrides are key, value pairs of its configuration.
 func newTestBroker(t testing.TB, overrides ...string) *testBroker {
 	t.Helper()
+	return newTestBrokerOn(t, vfs.NewMem(), "/data", overrides...)
+}
+
+// newTestBrokerOn is newTestBroker over a directory of fs.
+func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *testBroker {
+	t.Helper()
 	entries := []config.Entry{
-		{Key: "node.id", Value: "1"}, {Key: "log.dirs", Value: "/data"}, {Key: "listeners", Value: testListener + "://127.0.0.1:9092"},
+		{Key: "node.id", Value: "1"}, {Key: "log.dirs", Value: dir}, {Key: "listeners", Value: testListener + "://127.0.0.1:9092"},
 		{Key: "broker.rack", Value: "r1"}, {Key: "offsets.topic.num.partitions", Value: "4"},
 	}
 	for i := 0; i < len(overrides); i += 2 {
@@ -59,12 +65,11 @@ func newTestBroker(t testing.TB, overrides ...string) *testBroker {
 	conf := func() *config.Config { return cfg }
 	nowMs := func() int64 { return time.Now().UnixMilli() }
 	logger := zap.NewNop()
-	fs := vfs.NewMem()
 	logs, err := log.OpenDirs(log.ManagerOptions{FS: fs, Dirs: cfg.LogDirs(), NodeID: testNode, Config: conf, Logger: logger, NowMs: nowMs})
 	ok(err)
 	meta, err := metadata.Open(metadata.Options{
 		FS: fs, Dir: cfg.MetadataLogDir(), NodeID: testNode, ClusterID: logs.ClusterID(),
-		DirectoryIDs: [][16]byte{logs.DirectoryID("/data")}, Config: conf, Logger: logger, NowMs: nowMs, Rand: rand.Reader,
+		DirectoryIDs: [][16]byte{logs.DirectoryID(dir)}, Config: conf, Logger: logger, NowMs: nowMs, Rand: rand.Reader,
 	})
 	ok(err)
 	store := meta.Store()

@@ -13,7 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/gokafka/gokafka/internal/protocol"
 )
 
 func TestEveryCodecThereAndBack(t *testing.T) {
@@ -259,8 +262,8 @@ func (o *owners) await(t *testing.T, member string, n int) {
 	}
 }
 
-// TestRestartKeepsEverything stops a node and starts another over its directory: records, committed offsets, topics and the
-// memory of idempotent producers are there, and offsets go on where they were.
+// TestRestartKeepsEverything stops a node and starts another over its directory: records, committed offsets and topics are
+// there, and offsets go on where they were.
 func TestRestartKeepsEverything(t *testing.T) {
 	dir := t.TempDir()
 	n := start(t, dir)
@@ -303,6 +306,65 @@ func TestRestartKeepsEverything(t *testing.T) {
 	}
 	if len(seen) != 110 {
 		t.Errorf("%d different records, want 110", len(seen))
+	}
+}
+
+// TestRestartRemembersIdempotentProducers sends a batch, and the same again after a restart, as a producer does whose
+// answer was lost: it is there once.
+func TestRestartRemembersIdempotentProducers(t *testing.T) {
+	dir := t.TempDir()
+	n := start(t, dir)
+	cl := n.franz(t)
+	init, err := kmsg.NewPtrInitProducerIDRequest().RequestWith(within(t), cl)
+	if err != nil || init.ErrorCode != 0 {
+		t.Fatalf("producer id: %v, %+v", err, init)
+	}
+	if _, err := kadm.NewClient(cl).CreateTopic(within(t), 1, 1, nil, "once"); err != nil {
+		t.Fatal(err)
+	}
+	b := protocol.NewBatchBuilder(protocol.BatchOptions{ProducerID: init.ProducerID, ProducerEpoch: init.ProducerEpoch})
+	b.Append(protocol.Record{TimestampMs: time.Now().UnixMilli(), Value: []byte("x")})
+	records, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(cl *kgo.Client) int64 {
+		t.Helper()
+		req := kmsg.NewPtrProduceRequest()
+		req.Acks, req.TimeoutMillis = -1, 10_000
+		rt := kmsg.NewProduceRequestTopic()
+		rt.Topic = "once"
+		topics, err := kadm.NewClient(cl).ListTopics(within(t), "once")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rt.TopicID = topics["once"].ID
+		p := kmsg.NewProduceRequestTopicPartition()
+		p.Records = records
+		rt.Partitions = append(rt.Partitions, p)
+		req.Topics = append(req.Topics, rt)
+		resp, err := cl.Broker(1).Request(within(t), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := resp.(*kmsg.ProduceResponse).Topics[0].Partitions[0]
+		if got.ErrorCode != 0 {
+			t.Fatalf("produce: %v", kerr.ErrorForCode(got.ErrorCode))
+		}
+		return got.BaseOffset
+	}
+	produce(t, cl, "once", "before")
+	first := send(cl)
+	cl.Close()
+	n.stop()
+	n = start(t, dir)
+	cl = n.franz(t)
+	if again := send(cl); again != first {
+		t.Errorf("the repeated batch is at offset %d, the first was at %d", again, first)
+	}
+	ends, err := kadm.NewClient(cl).ListEndOffsets(within(t), "once")
+	if o, _ := ends.Lookup("once", 0); err != nil || o.Offset != first+1 {
+		t.Errorf("the log ends at %d, %v; want %d", o.Offset, err, first+1)
 	}
 }
 
