@@ -31,7 +31,9 @@ import (
 //   - v0–v3: batches are converted down to message sets of magic 0 (v0, v1) or 1 (v2, v3): no headers, no control batches.
 //   - v3: max_bytes. v4: isolation level. v5: log start offset; before v6 KAFKA_STORAGE_ERROR is NOT_LEADER_OR_FOLLOWER.
 //   - v7: fetch sessions (KIP-227), see fetch_session.go. v9: current leader epoch (KIP-320).
-//   - v10: zstd; before, UNSUPPORTED_COMPRESSION_TYPE for a batch compressed with it (KIP-110).
+//   - v10: zstd (KIP-110); before, UNSUPPORTED_COMPRESSION_TYPE for a topic with compression.type=zstd (and, in v0–v3, for a
+//     batch that would have to be converted). Batches that producers compressed go out as they are, as in KafkaApis.scala:
+//     kafka-python 2.0 fetches with v4 and reads zstd well.
 //   - v11: rack and preferred read replica (KIP-392): always −1, the leader. v12: last fetched epoch, diverging epoch.
 //   - v13: topic ids (KIP-516). v15: replica state. v16: current leader and its address with NOT_LEADER_OR_FOLLOWER and
 //     FENCED_LEADER_EPOCH (KIP-951). v17: replica directory id. v18: high watermark of the replica (KIP-1166).
@@ -206,6 +208,10 @@ func (s *session) read(req *kmsg.FetchRequest, r *fetchResult, maxBytes int32, m
 	})
 	if err != nil {
 		return err
+	}
+	if req.Version < 10 && p.Config().CompressionType == "zstd" {
+		result.Region.Release()
+		return fmt.Errorf("%s-%d is compressed with zstd: %w", t.topic, t.partition, kerr.UnsupportedCompressionType)
 	}
 	r.region, r.hasRegion = result.Region, true
 	r.highWatermark, r.lastStableOffset, r.logStartOffset = result.HighWatermark, result.LastStableOffset, result.LogStartOffset

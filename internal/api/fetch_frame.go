@@ -211,31 +211,7 @@ func (f *fetchFrame) appendRecords(dst []byte, r *fetchResult) (_ []byte, code i
 			zap.Int32("partition", r.target.partition), zap.Int64("offset", r.target.fetchOffset), zap.Error(err))...)
 		return f.appendBytesLen(dst[:start], 0), kerr.KafkaStorageError.Code
 	}
-	if f.version < 10 {
-		return f.withoutZstd(dst, start, from)
-	}
 	return dst, 0
-}
-
-// withoutZstd cuts the records that lie in dst from `from` on before the first batch with zstd, which clients of these
-// versions cannot read. start is where their length lies.
-func (f *fetchFrame) withoutZstd(dst []byte, start, from int) (_ []byte, code int16) {
-	end := from
-	for b, err := range protocol.Batches(dst[from:]) {
-		if err != nil || b.Codec() == protocol.CodecZstd {
-			break
-		}
-		end += len(b)
-	}
-	switch end {
-	case len(dst):
-		return dst, 0
-	case from:
-		return f.appendBytesLen(dst[:start], 0), kerr.UnsupportedCompressionType.Code
-	default:
-		binary.BigEndian.PutUint32(dst[start:], uint32(end-from)) // the length has no other form before version 12
-		return dst[:end], 0
-	}
 }
 
 func (f *fetchFrame) appendPartitionTags(dst []byte, r *fetchResult) []byte {
