@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -17,24 +16,5 @@ import (
 //   - v0: Kafka 4 dropped it; like v1 without throttle time. v3: TOPIC_DELETION_DISABLED. v5: error messages.
 //   - v6: topics by id (KIP-516).
 func (s *session) deleteTopics(ctx context.Context, req *kmsg.DeleteTopicsRequest) (*kmsg.DeleteTopicsResponse, error) {
-	if s.api.Config().Bool("delete.topic.enable") {
-		return ask[*kmsg.DeleteTopicsResponse](ctx, s.api.Controller, req)
-	}
-	result := outcomeOf(kerr.TopicDeletionDisabled)
-	if req.Version < 3 {
-		result = outcomeOf(reject(kerr.InvalidRequest, "Topic deletion is disabled."))
-	}
-	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
-	add := func(name *string, id [16]byte) {
-		t := kmsg.NewDeleteTopicsResponseTopic()
-		t.Topic, t.TopicID, t.ErrorCode = name, id, result.code
-		resp.Topics = append(resp.Topics, t)
-	}
-	for _, name := range req.TopicNames {
-		add(&name, noTopicID)
-	}
-	for _, t := range req.Topics {
-		add(t.Topic, t.TopicID)
-	}
-	return resp, nil
+	return ask[*kmsg.DeleteTopicsResponse](ctx, s.api.Controller, req)
 }
