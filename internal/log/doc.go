@@ -46,8 +46,8 @@
 // immutable view (segments, size of the last one, log end offset) and read files.
 // A file is opened when it is needed, is counted while somebody reads from it,
 // and is closed when it has been idle, so that a quiet partition costs no
-// descriptor. Locks are taken in the order Manager.mu, Log.mu, Log.flushMu, the
-// locks of segments and files.
+// descriptor. Locks are taken in the order Manager.mu, Log.mu, Log.flushMu, and
+// then one of the leaves: Manager.queue, the locks of segments and files.
 //
 // The package starts goroutines in Manager.Load and Manager.Close only, which
 // wait for them; Manager.Run works on its caller's goroutine.

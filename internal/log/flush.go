@@ -56,6 +56,9 @@ func (l *Log) flushLocked() error {
 	if err := l.directory.err(); err != nil {
 		return err
 	}
+	if why := l.closed.Load(); why == &errDeleted {
+		return errDeleted // the files may have other names by now
+	}
 	v := l.view.Load()
 	from := l.recoveryPoint.Load()
 	syncNames := false
@@ -112,20 +115,14 @@ func (l *Log) syncSegment(s *segment, sealed bool, end int64) error {
 	if err := h.Sync(); err != nil || !sealed {
 		return err
 	}
-	if err := s.load(); err != nil {
-		return l.unlessRemoved(s, err)
-	}
-	if err := errors.Join(s.offsetIndex().sync(), s.timeIndex().sync()); err != nil {
-		return l.unlessRemoved(s, err)
-	}
-	names := []string{l.dir + "/" + segmentName(end) + extSnapshot}
+	names := []string{s.path(extIndex), s.path(extTimeIndex), l.dir + "/" + segmentName(end) + extSnapshot}
 	if s.hasTxnIndex.Load() {
 		names = append(names, s.path(extTxnIndex))
 	}
 	for _, name := range names {
 		f, err := l.fs.OpenRead(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue
+			continue // the segment was removed, or it can be made anew
 		}
 		if err != nil {
 			return err

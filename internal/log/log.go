@@ -297,6 +297,8 @@ func (l *Log) closeFiles() {
 func (l *Log) closeForDelete() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.flushMu.Lock() // a flush on its way comes to its end first
+	defer l.flushMu.Unlock()
 	l.closed.Store(&errDeleted)
 	for _, s := range l.view.Load().segments {
 		s.log.remove()

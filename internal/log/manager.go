@@ -41,16 +41,20 @@ type Manager struct {
 	closeOnce sync.Once
 	closeErr  error
 
-	wake chan struct{} // something was added to mu's queues
-
 	mu struct {
 		sync.RWMutex
 		logs        map[protocol.TopicPartition]*Log
 		damaged     map[protocol.TopicPartition]damagedLog // could not be opened
-		toFlush     map[*Log]struct{}
-		toRemove    []removal
 		brokerEpoch int64
 	}
+
+	// queue is what logs want done; they hold their own lock when they ask.
+	queue struct {
+		sync.Mutex
+		toFlush  map[*Log]struct{}
+		toRemove []removal
+	}
+	wake chan struct{} // something was queued
 }
 
 // logDir is one of log.dirs.
@@ -182,7 +186,7 @@ func (m *Manager) Create(tp protocol.TopicPartition, topicID [16]byte, c config.
 	}
 	o := m.logOptions(dir, c)
 	o.TopicID = topicID
-	l, err := Open(m.fs, name, o)
+	l, err := create(m.fs, name, o.withDefaults())
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +238,6 @@ func (m *Manager) retire(tp protocol.TopicPartition, suffix string) error {
 	l, damaged := m.mu.logs[tp], m.mu.damaged[tp]
 	delete(m.mu.logs, tp)
 	delete(m.mu.damaged, tp)
-	delete(m.mu.toFlush, l)
 	m.mu.Unlock()
 	var dir string
 	delayMs := m.config().Int64("log.segment.delete.delay.ms")
@@ -260,20 +263,20 @@ func (m *Manager) retire(tp protocol.TopicPartition, suffix string) error {
 
 // flushSoon has Run flush a log that has rolled.
 func (m *Manager) flushSoon(l *Log) {
-	m.mu.Lock()
-	m.mu.toFlush[l] = struct{}{}
-	m.mu.Unlock()
+	m.queue.Lock()
+	m.queue.toFlush[l] = struct{}{}
+	m.queue.Unlock()
 	m.poke()
 }
 
 // removeLater has Run remove files and directories after a delay.
 func (m *Manager) removeLater(names []string, delayMs int64) {
 	at := m.nowMs() + delayMs
-	m.mu.Lock()
+	m.queue.Lock()
 	for _, name := range names {
-		m.mu.toRemove = append(m.mu.toRemove, removal{name, at})
+		m.queue.toRemove = append(m.queue.toRemove, removal{name, at})
 	}
-	m.mu.Unlock()
+	m.queue.Unlock()
 	m.poke()
 }
 
@@ -350,6 +353,10 @@ func (m *Manager) close() error {
 	return err
 }
 
+// closeThreads is how many logs of a directory are closed at a time, at least:
+// closing is waiting for fsyncs, and a stop has ten seconds.
+const closeThreads = 16
+
 func (m *Manager) closeDir(d *logDir, logs map[protocol.TopicPartition]*Log) error {
 	var mine []*Log
 	for _, l := range logs {
@@ -357,7 +364,7 @@ func (m *Manager) closeDir(d *logDir, logs map[protocol.TopicPartition]*Log) err
 			mine = append(mine, l)
 		}
 	}
-	if err := parallel(m.recoveryThreads(), mine, (*Log).Close); err != nil {
+	if err := parallel(max(m.recoveryThreads(), closeThreads), mine, (*Log).Close); err != nil {
 		return fmt.Errorf("close the logs in %s: %w", d.path, err)
 	}
 	if err := d.err(); err != nil {

@@ -36,7 +36,7 @@ func OpenDirs(o ManagerOptions) (*Manager, error) {
 	}
 	m.mu.logs = map[protocol.TopicPartition]*Log{}
 	m.mu.damaged = map[protocol.TopicPartition]damagedLog{}
-	m.mu.toFlush = map[*Log]struct{}{}
+	m.queue.toFlush = map[*Log]struct{}{}
 	m.mu.brokerEpoch = -1
 	if err := m.openDirs(o); err != nil {
 		for _, d := range m.dirs {

@@ -80,15 +80,15 @@ func (m *Manager) Run(ctx context.Context) error {
 // how long until the next removal.
 func (m *Manager) doQueued() time.Duration {
 	nowMs := m.nowMs()
-	m.mu.Lock()
-	flushes := make([]*Log, 0, len(m.mu.toFlush))
-	for l := range m.mu.toFlush {
+	m.queue.Lock()
+	flushes := make([]*Log, 0, len(m.queue.toFlush))
+	for l := range m.queue.toFlush {
 		flushes = append(flushes, l)
 	}
-	clear(m.mu.toFlush)
+	clear(m.queue.toFlush)
 	var due []string
 	wait := time.Hour
-	m.mu.toRemove = slices.DeleteFunc(m.mu.toRemove, func(r removal) bool {
+	m.queue.toRemove = slices.DeleteFunc(m.queue.toRemove, func(r removal) bool {
 		if r.atMs <= nowMs {
 			due = append(due, r.name)
 			return true
@@ -96,7 +96,7 @@ func (m *Manager) doQueued() time.Duration {
 		wait = min(wait, time.Duration(r.atMs-nowMs)*time.Millisecond)
 		return false
 	})
-	m.mu.Unlock()
+	m.queue.Unlock()
 	for _, l := range flushes {
 		if err := l.Flush(); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, errDeleted) {
 			m.logger.Error("cannot flush a log that has rolled", append(l.tp.Fields(), zapErr(err))...)

@@ -495,11 +495,12 @@ func TestCreateIsCheap(t *testing.T) {
 		calls = append(calls, fmt.Sprint(op, " ", name))
 		return nil
 	}))
+	o.Dirs = o.Dirs[:1]
 	m := openManager(t, o)
 	calls = nil
 	m.create(tp("t", 0), 1)
 	want := []string{
-		"stat /d1/t-0", "list /d1/t-0", "mkdir /d1/t-0",
+		"stat /d1/t-0", "mkdir /d1/t-0",
 		"create /d1/t-0/00000000000000000000.log", "close /d1/t-0/00000000000000000000.log",
 		"create /d1/t-0/partition.metadata", "write /d1/t-0/partition.metadata", "close /d1/t-0/partition.metadata",
 	}

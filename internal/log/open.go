@@ -20,17 +20,14 @@ import (
 // was changed then. Others are kerr.KafkaStorageError too.
 func Open(fsys vfs.FS, dir string, o Options) (*Log, error) {
 	o = o.withDefaults()
-	l := newLog(fsys, dir, o)
 	infos, err := fsys.List(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := l.create(o); err != nil {
-			return nil, err
-		}
-		return l, nil
+		return create(fsys, dir, o)
 	}
 	if err != nil {
 		return nil, storageError("open the log in "+dir, err)
 	}
+	l := newLog(fsys, dir, o)
 	ld := &loader{Log: l, o: o, indexBytes: map[string]int64{}}
 	for _, step := range []func() error{
 		func() error { return ld.sortFiles(infos) },
@@ -49,11 +46,13 @@ func Open(fsys vfs.FS, dir string, o Options) (*Log, error) {
 	return l, nil
 }
 
-// create makes the directory of a new log. Nothing is synced: before the first
-// flush nobody was promised anything, and the metadata log knows the partition.
-func (l *Log) create(o Options) error {
+// create makes a new log, whose directory is not there yet. Nothing is synced:
+// before the first flush nobody was promised anything, and the metadata log knows
+// the partition.
+func create(fsys vfs.FS, dir string, o Options) (*Log, error) {
+	l := newLog(fsys, dir, o)
 	if err := l.fs.MkdirAll(l.dir); err != nil {
-		return storageError("make the directory "+l.dir, err)
+		return nil, storageError("make the directory "+l.dir, err)
 	}
 	l.unsyncedDir = true
 	s, err := createSegment(l.fs, l.dir, o.LogStartOffset, l.nowMs())
@@ -61,14 +60,14 @@ func (l *Log) create(o Options) error {
 		err = writePartitionMetadata(l.fs, l.dir, o.TopicID)
 	}
 	if err != nil {
-		return storageError("make a log in "+l.dir, err)
+		return nil, storageError("make a log in "+l.dir, err)
 	}
 	l.producers.clear(s.base)
 	for _, at := range []interface{ Store(int64) }{&l.logStart, &l.highWatermark, &l.recoveryPoint} {
 		at.Store(s.base)
 	}
 	l.publish(&view{segments: []*segment{s}, end: s.base})
-	return nil
+	return l, nil
 }
 
 func (l *Log) closeLoaded(segments []*segment) {
