@@ -281,7 +281,7 @@ func (s *session) pointFetchToLeaders(f *fetchFrame) {
 		}
 		leader, epoch, b := s.currentLeader(r.target.topic, r.target.partition)
 		r.leader, r.leaderEpoch = leader, epoch
-		if b == nil {
+		if b == nil || f.follower { // a replica knows the brokers
 			continue
 		}
 		if at, ok := s.aliveEndpoint(b); ok {

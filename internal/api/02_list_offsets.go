@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -115,11 +116,23 @@ func (s *session) listPartitionOffsets(req *kmsg.ListOffsetsRequest, topic strin
 }
 
 func (s *session) findOffset(req *kmsg.ListOffsetsRequest, p *broker.Partition, tp *kmsg.ListOffsetsRequestTopicPartition) (log.Found, error) {
+	if err := checkNoEpoch(tp.CurrentLeaderEpoch); err != nil {
+		return log.Found{}, err
+	}
 	found, err := p.OffsetForTimestamp(tp.Timestamp, req.IsolationLevel == 1, tp.CurrentLeaderEpoch)
 	if err == nil && tp.Timestamp == broker.TimestampLatest && req.ReplicaID != consumerReplica {
 		found.Offset = p.LogEndOffset()
 	}
 	return found, err
+}
+
+// checkNoEpoch refuses leader epochs below −1, which means none: Kafka takes them for old ones in the APIs about offsets
+// (Fetch ignores every negative epoch).
+func checkNoEpoch(epoch int32) error {
+	if epoch < -1 {
+		return fmt.Errorf("leader epoch %d: %w", epoch, kerr.FencedLeaderEpoch)
+	}
+	return nil
 }
 
 // oldStyleOffsets is the answer of version 0: offsets before the timestamp, newest first.

@@ -24,6 +24,9 @@ func (s *session) offsetForLeaderEpoch(_ context.Context, req *kmsg.OffsetForLea
 			rp.Partition, rp.LeaderEpoch, rp.EndOffset = tp.Partition, -1, -1
 			p, err := s.api.partition(t.Topic, tp.Partition)
 			if err == nil {
+				err = checkNoEpoch(tp.CurrentLeaderEpoch)
+			}
+			if err == nil {
 				rp.LeaderEpoch, rp.EndOffset, err = p.EndOffsetForEpoch(tp.LeaderEpoch, tp.CurrentLeaderEpoch)
 			}
 			if err != nil {

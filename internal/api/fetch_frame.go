@@ -24,6 +24,7 @@ type fetchFrame struct {
 	session       *session
 	version       int16
 	correlationID int32
+	follower      bool // a replica asks
 
 	code      int16
 	sessionID int32
@@ -35,7 +36,7 @@ type fetchFrame struct {
 const maxKeptResults = 1024
 
 func (f *fetchFrame) reset(s *session, req *kmsg.FetchRequest) {
-	*f = fetchFrame{session: s, version: req.Version, correlationID: s.header.CorrelationID, results: f.results[:0]}
+	*f = fetchFrame{session: s, version: req.Version, correlationID: s.header.CorrelationID, follower: isFollower(req), results: f.results[:0]}
 }
 
 // Close releases the log's segments. The server calls it when the frame has been written.

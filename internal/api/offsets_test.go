@@ -100,6 +100,10 @@ func TestListOffsetsErrors(t *testing.T) {
 	if p := answer[*kmsg.ListOffsetsResponse](c, fenced).Topics[0].Partitions[0]; p.ErrorCode != kerr.UnknownLeaderEpoch.Code {
 		t.Errorf("a leader epoch to come: %+v", p)
 	}
+	fenced.Topics[0].Partitions[0].CurrentLeaderEpoch = -2
+	if p := answer[*kmsg.ListOffsetsResponse](c, fenced).Topics[0].Partitions[0]; p.ErrorCode != kerr.FencedLeaderEpoch.Code {
+		t.Errorf("leader epoch -2: %+v", p)
+	}
 	if p := answer[*kmsg.ListOffsetsResponse](c, offsetsOf(11, "t", -7)).Topics[0].Partitions[0]; p.ErrorCode != kerr.UnsupportedVersion.Code {
 		t.Errorf("timestamp -7: %+v", p)
 	}
