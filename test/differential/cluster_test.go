@@ -105,7 +105,7 @@ func electLeaders(r *run) {
 			req.SetVersion(v)
 			resp := r.quiet(req).(*kmsg.ElectLeadersResponse)
 			resp.Topics = slices.DeleteFunc(resp.Topics, func(t kmsg.ElectLeadersResponseTopic) bool { return !strings.HasPrefix(t.Topic, "el-") })
-			r.record(answer{step, v, r.syms.flatten(resp)}) // other scenarios' topics are not this one's business
+			r.record(answer{step, v, resp.Key(), r.syms.flatten(resp)}) // other scenarios' topics are not this one's business
 		}
 		topic := func(name string, partitions ...int32) kmsg.ElectLeadersRequestTopic {
 			t := kmsg.NewElectLeadersRequestTopic()

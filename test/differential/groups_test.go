@@ -82,8 +82,12 @@ func (r *run) join(v int16, req *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse 
 }
 
 func groupErrors(r *run) {
-	r.coordinatorReady("ge-group", "ge-live", "ge-simple", "ge-static")
-	live := r.join(5, joinRequest("ge-live", "", func(q *kmsg.JoinGroupRequest) { q.SessionTimeoutMillis, q.RebalanceTimeoutMillis = 60000, 60000 }))
+	liveGroup := "ge-live"
+	if r.alone != nil {
+		liveGroup = "ge-live-alone" // the member of the first play is still in the other
+	}
+	r.coordinatorReady("ge-group", liveGroup, "ge-simple", "ge-static")
+	live := r.join(5, joinRequest(liveGroup, "", func(q *kmsg.JoinGroupRequest) { q.SessionTimeoutMillis, q.RebalanceTimeoutMillis = 60000, 60000 }))
 	for v := range r.versions(kmsg.JoinGroup) {
 		try := func(step string, req *kmsg.JoinGroupRequest) { ask[*kmsg.JoinGroupResponse](r, step, v, req) }
 		try("empty group", joinRequest("", ""))
@@ -92,9 +96,9 @@ func groupErrors(r *run) {
 		try("session timeout too long", joinRequest("ge-group", "", func(q *kmsg.JoinGroupRequest) { q.SessionTimeoutMillis = 1 << 30 }))
 		try("no protocols", joinRequest("ge-group", "", func(q *kmsg.JoinGroupRequest) { q.Protocols = nil }))
 		try("no protocol type", joinRequest("ge-group", "", func(q *kmsg.JoinGroupRequest) { q.ProtocolType = "" }))
-		try("other protocol type", joinRequest("ge-live", "", func(q *kmsg.JoinGroupRequest) { q.ProtocolType = "connect" }))
-		try("other protocols", joinRequest("ge-live", "", func(q *kmsg.JoinGroupRequest) { q.Protocols[0].Name = "roundrobin" }))
-		try("unknown member of a live group", joinRequest("ge-live", "nobody"))
+		try("other protocol type", joinRequest(liveGroup, "", func(q *kmsg.JoinGroupRequest) { q.ProtocolType = "connect" }))
+		try("other protocols", joinRequest(liveGroup, "", func(q *kmsg.JoinGroupRequest) { q.Protocols[0].Name = "roundrobin" }))
+		try("unknown member of a live group", joinRequest(liveGroup, "nobody"))
 		if v >= 4 {
 			try("id required", joinRequest("ge-new", ""))
 		}
@@ -119,16 +123,16 @@ func groupErrors(r *run) {
 		}
 		try("empty group", "", "m", 1)
 		try("unknown group", "ge-nothing", "m", 1)
-		try("unknown member", "ge-live", "m", 1)
-		try("wrong generation", "ge-live", live.MemberID, 77)
+		try("unknown member", liveGroup, "m", 1)
+		try("wrong generation", liveGroup, live.MemberID, 77)
 		if v >= 3 {
-			try("unknown static member", "ge-live", "m", 1, func(q *kmsg.SyncGroupRequest) { q.InstanceID = kmsg.StringPtr("i1") })
+			try("unknown static member", liveGroup, "m", 1, func(q *kmsg.SyncGroupRequest) { q.InstanceID = kmsg.StringPtr("i1") })
 		}
 		if v >= 5 {
-			try("no protocol", "ge-live", live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.Protocol = nil })
-			try("no protocol type", "ge-live", live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.ProtocolType = nil })
-			try("other protocol", "ge-live", live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.Protocol = kmsg.StringPtr("other") })
-			try("other protocol type", "ge-live", live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.ProtocolType = kmsg.StringPtr("other") })
+			try("no protocol", liveGroup, live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.Protocol = nil })
+			try("no protocol type", liveGroup, live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.ProtocolType = nil })
+			try("other protocol", liveGroup, live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.Protocol = kmsg.StringPtr("other") })
+			try("other protocol type", liveGroup, live.MemberID, live.Generation, func(q *kmsg.SyncGroupRequest) { q.ProtocolType = kmsg.StringPtr("other") })
 		}
 	}
 	for v := range r.versions(kmsg.Heartbeat) {
@@ -139,11 +143,11 @@ func groupErrors(r *run) {
 		}
 		try("empty group", "", "m", 1, nil)
 		try("unknown group", "ge-nothing", "m", 1, nil)
-		try("unknown member", "ge-live", "m", 1, nil)
-		try("wrong generation", "ge-live", live.MemberID, 77, nil)
-		try("before sync", "ge-live", live.MemberID, live.Generation, nil)
+		try("unknown member", liveGroup, "m", 1, nil)
+		try("wrong generation", liveGroup, live.MemberID, 77, nil)
+		try("before sync", liveGroup, live.MemberID, live.Generation, nil)
 		if v >= 3 {
-			try("unknown instance", "ge-live", "m", 1, kmsg.StringPtr("i1"))
+			try("unknown instance", liveGroup, "m", 1, kmsg.StringPtr("i1"))
 		}
 	}
 	for v := range r.versions(kmsg.LeaveGroup) {
@@ -164,12 +168,12 @@ func groupErrors(r *run) {
 		}
 		try("empty group", "", "m")
 		try("unknown group", "ge-nothing", "m")
-		try("unknown member", "ge-live", "m")
+		try("unknown member", liveGroup, "m")
 		if v >= 3 {
-			try("unknown members", "ge-live", "m", "n", "")
+			try("unknown members", liveGroup, "m", "n", "")
 		}
 	}
-	offsetErrors(r, live)
+	offsetErrors(r, liveGroup, live)
 }
 
 func commitRequest(group, topic string, id [16]byte, partition int32, offset int64, change ...func(*kmsg.OffsetCommitRequest)) *kmsg.OffsetCommitRequest {
@@ -188,7 +192,7 @@ func commitRequest(group, topic string, id [16]byte, partition int32, offset int
 	return req
 }
 
-func offsetErrors(r *run, live *kmsg.JoinGroupResponse) {
+func offsetErrors(r *run, liveGroup string, live *kmsg.JoinGroupResponse) {
 	r.topic("ge-topic", 2)
 	id := r.topicID("ge-topic")
 	long := make([]byte, 5000)
@@ -205,10 +209,10 @@ func offsetErrors(r *run, live *kmsg.JoinGroupResponse) {
 		try("simple", "ge-simple")
 		try("empty group", "")
 		try("unknown group with member", "ge-nothing", member("m", 1))
-		try("unknown member", "ge-live", member("m", 1))
-		try("wrong generation", "ge-live", member(live.MemberID, 77))
-		try("generation -1 to a live group", "ge-live")
-		try("before sync", "ge-live", member(live.MemberID, live.Generation))
+		try("unknown member", liveGroup, member("m", 1))
+		try("wrong generation", liveGroup, member(live.MemberID, 77))
+		try("generation -1 to a live group", liveGroup)
+		try("before sync", liveGroup, member(live.MemberID, live.Generation))
 		try("unknown partition", "ge-simple", func(q *kmsg.OffsetCommitRequest) { q.Topics[0].Partitions[0].Partition = 7 })
 		try("metadata too large", "ge-simple", func(q *kmsg.OffsetCommitRequest) { q.Topics[0].Partitions[0].Metadata = kmsg.StringPtr(string(long)) })
 		try("null metadata", "ge-simple", func(q *kmsg.OffsetCommitRequest) { q.Topics[0].Partitions[0].Metadata = nil })
@@ -226,7 +230,7 @@ func offsetErrors(r *run, live *kmsg.JoinGroupResponse) {
 			try("zero id", "ge-simple", func(q *kmsg.OffsetCommitRequest) { q.Topics[0].TopicID = [16]byte{} })
 		}
 		if v >= 7 {
-			try("unknown instance", "ge-live", func(q *kmsg.OffsetCommitRequest) { q.InstanceID = kmsg.StringPtr("i1") }, member("m", 1))
+			try("unknown instance", liveGroup, func(q *kmsg.OffsetCommitRequest) { q.InstanceID = kmsg.StringPtr("i1") }, member("m", 1))
 		}
 		try("restore", "ge-simple")
 	}
@@ -305,7 +309,7 @@ func offsetErrors(r *run, live *kmsg.JoinGroupResponse) {
 		try("empty group", "", "ge-topic", 0)
 		try("unknown topic", "ge-simple", "ge-unknown", 0)
 		try("unknown partition", "ge-simple", "ge-topic", 7, 1)
-		try("of a live group", "ge-live", "ge-topic", 0)
+		try("of a live group", liveGroup, "ge-topic", 0)
 		try("good", "ge-simple", "ge-topic", 0)
 		try("again", "ge-simple", "ge-topic", 0)
 	}
@@ -318,7 +322,7 @@ func offsetErrors(r *run, live *kmsg.JoinGroupResponse) {
 		}
 		try("unknown", "ge-nothing")
 		try("empty name", "")
-		try("live", "ge-live")
+		try("live", liveGroup)
 		try("good", "ge-simple")
 		try("again", "ge-simple")
 		try("twice", "ge-nothing", "ge-nothing")
@@ -426,7 +430,7 @@ func groupLife(r *run) {
 				}
 			}
 			resp.Groups = mine
-			r.record(answer{"list " + step, v, r.syms.flatten(resp)})
+			r.record(answer{"list " + step, v, resp.Key(), r.syms.flatten(resp)})
 		}
 		try("all", nil)
 		if v >= 4 {

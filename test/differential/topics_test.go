@@ -284,6 +284,31 @@ func metadata(r *run) {
 	}
 }
 
+// autoCreation asks for topics that do not exist, letting the broker create them. Apache Kafka creates them after it has answered, so what is
+// compared is the answer once they are there.
+func autoCreation(r *run) {
+	for v := range r.versions(kmsg.Metadata) {
+		request := func(name string) *kmsg.MetadataRequest {
+			req := kmsg.NewPtrMetadataRequest()
+			req.AllowAutoTopicCreation = true
+			t := kmsg.NewMetadataRequestTopic()
+			t.Topic = kmsg.StringPtr(name)
+			req.Topics = append(req.Topics, t)
+			req.SetVersion(v)
+			return req
+		}
+		name := "ac-" + string(rune('a'+v))
+		r.eventually(func() bool {
+			t := r.quiet(request(name)).(*kmsg.MetadataResponse).Topics[0]
+			return t.ErrorCode == 0 && len(t.Partitions) > 0
+		})
+		ask[*kmsg.MetadataResponse](r, "created", v, request(name))
+		ask[*kmsg.MetadataResponse](r, "bad name", v, request("ac/bad"))
+		ask[*kmsg.MetadataResponse](r, "empty name", v, request(""))
+		ask[*kmsg.MetadataResponse](r, "too long a name", v, request(strings.Repeat("z", 250)))
+	}
+}
+
 func describeTopicPartitions(r *run) {
 	r.topic("dp-a", 3)
 	r.topic("dp-b", 2)
