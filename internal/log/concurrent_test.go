@@ -197,7 +197,7 @@ func TestTraceOfRollAndClose(t *testing.T) {
 		// The flush of what was rolled: on another goroutine, had the log a manager.
 		"sync /test-0/00000000000000000000.log", "sync /test-0/00000000000000000000.index", "sync /test-0/00000000000000000000.timeindex", "sync /test-0/00000000000000000003.snapshot",
 		"create /test-0/leader-epoch-checkpoint.tmp", "write /test-0/leader-epoch-checkpoint.tmp", "sync /test-0/leader-epoch-checkpoint.tmp", "rename /test-0/leader-epoch-checkpoint.tmp", "sync-dir /test-0",
-		"sync-dir ",
+		"sync-dir /test-0", "sync-dir ",
 		"write /test-0/00000000000000000003.log")
 	must(t, tl.Flush())
 	check("flush", "sync /test-0/00000000000000000003.log")

@@ -336,12 +336,17 @@ func TestFailedFsyncIsNotRetried(t *testing.T) {
 // cut, directory and all.
 func TestFlushMessages(t *testing.T) {
 	disk := newDisk(t)
-	tl := openTest(t, disk, func(o *Options) { o.Config.FlushMessages, o.Config.SegmentBytes = 1, 300 })
+	tl := openTest(t, disk, func(o *Options) {
+		o.Config.FlushMessages, o.Config.SegmentBytes, o.TopicID = 1, 300, [16]byte{5}
+	})
 	for i := range 10 {
 		tl.add(plainBatch(t, 2, int64(i)))
 		after := openTest(t, disk.CrashClone(nil), nil)
 		if n := len(after.contents()); n != 2*(i+1) {
 			t.Fatalf("%d records survived, %d were acknowledged", n, 2*(i+1))
+		}
+		if after.TopicID() != [16]byte{5} {
+			t.Fatalf("the directory no longer knows its topic: %x", after.TopicID())
 		}
 	}
 }

@@ -76,14 +76,17 @@ func (l *Log) flushLocked() error {
 	if err := l.epochs.write(l.fs, l.dir, true); err != nil {
 		return l.fail("write "+l.dir+"/"+leaderEpochFile, err)
 	}
-	if syncNames && !dirty { // writing the epochs has synced the directory
+	if syncNames && !dirty && !l.unsyncedDir { // else the directory is synced elsewhere
 		if err := l.fs.SyncDir(l.dir); err != nil {
 			return l.fail("sync the directory "+l.dir, err)
 		}
 	}
 	if l.unsyncedDir && v.end > from {
-		if err := l.fs.SyncDir(path.Dir(l.dir)); err != nil {
-			return l.fail("sync the directory of "+l.dir, err)
+		// Records in a directory that is lost, or that no longer says which topic it
+		// belongs to, would be lost too.
+		err := errors.Join(l.syncFile(l.dir+"/"+partitionMetadataFile), l.fs.SyncDir(l.dir), l.fs.SyncDir(path.Dir(l.dir)))
+		if err != nil {
+			return l.fail("sync the directory "+l.dir, err)
 		}
 		l.unsyncedDir = false
 	}
@@ -120,20 +123,26 @@ func (l *Log) syncSegment(s *segment, sealed bool, end int64) error {
 		names = append(names, s.path(extTxnIndex))
 	}
 	for _, name := range names {
-		f, err := l.fs.OpenRead(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // the segment was removed, or it can be made anew
-		}
-		if err != nil {
-			return err
-		}
-		err = f.Sync()
-		f.Close()
-		if err != nil {
+		if err := l.syncFile(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// syncFile makes a file durable; a missing one was removed with its segment, or can
+// be made anew.
+func (l *Log) syncFile(name string) error {
+	f, err := l.fs.OpenRead(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = f.Sync()
+	f.Close()
+	return err
 }
 
 // unlessRemoved drops the error of a file that is missing because its segment has
