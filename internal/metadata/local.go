@@ -104,6 +104,7 @@ func (j *localJournal) append(batches []byte) error {
 	if err := j.log.Flush(); err != nil {
 		return err
 	}
+	j.log.SetHighWatermark(j.log.EndOffset()) // the only voter has it
 	j.bytesSince += int64(len(batches))
 	return nil
 }

@@ -456,3 +456,60 @@ func TestTransactionCutOffIsAborted(t *testing.T) {
 		}
 	}
 }
+
+// TestLogLostBehindSnapshot opens a directory whose log is gone: the snapshot is what is left, and offsets go on after it.
+func TestLogLostBehindSnapshot(t *testing.T) {
+	n := newTestNode(t)
+	copyApache(t, n, ".log", "index", "leader-epoch")
+	n.open()
+	if n.image().NumTopics() != 14 || n.image().Offset() != 121 || n.image().Epoch() != 6 {
+		t.Errorf("%d topics, offset %d, epoch %d", n.image().NumTopics(), n.image().Offset(), n.image().Epoch())
+	}
+	n.close()
+	n.open()
+	if n.image().NumTopics() != 14 || n.image().Offset() != 123 || n.image().Epoch() != 7 {
+		t.Errorf("again: %d topics, offset %d, epoch %d", n.image().NumTopics(), n.image().Offset(), n.image().Epoch())
+	}
+}
+
+// TestLogIsCutBehindSnapshots lets the log grow over metadata.max.retention.bytes: segments that snapshots stand for go, and the rest still opens.
+func TestLogIsCutBehindSnapshots(t *testing.T) {
+	n := newTestNode(t, "metadata.log.max.record.bytes.between.snapshots", "200000", "metadata.log.segment.bytes", "8388608",
+		"metadata.max.retention.bytes", "4096")
+	n.start()
+	ask[kmsg.Response](n, createTopics(7, false, topicSpec{name: "t", partitions: 7, rf: 1}))
+	for i := range 24 {
+		ask[kmsg.Response](n, incremental(false, alterSpec{ResourceBroker, "", []string{fmt.Sprint("=note=", i, strings.Repeat("x", 1<<20))}}))
+		n.local.journal.finishWriting()
+	}
+	start := n.local.journal.log.StartOffset()
+	if start == 0 {
+		t.Fatalf("the log of %d bytes still begins at 0", n.local.journal.log.SizeBytes())
+	}
+	n.close()
+	n.open()
+	if got := n.image().Topic("t"); got == nil || len(got.Partitions) != 7 {
+		t.Errorf("%+v", got)
+	}
+	n.close()
+	// Without the snapshots the beginning is missing, and that must not look like an empty cluster.
+	ids, err := n.local.journal.listSnapshots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if err := n.fs.Remove(path.Join(n.local.journal.dir, id.name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.tryOpen(); err == nil || !strings.Contains(err.Error(), "no readable snapshot") {
+		t.Errorf("without snapshots: %v", err)
+	}
+}
+
+// finishWriting waits for a snapshot under way. Only for tests that send no request meanwhile.
+func (j *localJournal) finishWriting() {
+	if w := j.writing; w != nil {
+		<-w
+	}
+}
