@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Field is one field of a struct.
+// field is one field of a struct.
 type field struct {
 	name, typ string
 	array     bool
