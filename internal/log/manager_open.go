@@ -70,7 +70,6 @@ func (m *Manager) openDirs(o ManagerOptions) error {
 		}
 		if err != nil {
 			d.fail(storageError("open the log directory "+d.path, err))
-			m.logger.Error("log directory is offline", zap.String("dir", d.path), zapErr(err))
 			continue
 		}
 		metas[i] = meta
@@ -83,7 +82,8 @@ func (m *Manager) openDirs(o ManagerOptions) error {
 		return err
 	}
 	for _, d := range m.dirs {
-		if d.err() != nil {
+		if err := d.err(); err != nil { // the others go on without it
+			m.logger.Error("log directory is offline", zap.String("dir", d.path), zapErr(err))
 			continue
 		}
 		if err := m.takeMark(d); err != nil {
