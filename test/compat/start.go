@@ -392,8 +392,8 @@ func copyFile(to, from string) error {
 	return os.WriteFile(to, b, 0o755)
 }
 
-// diskFull fills a small file system while a producer writes: the producer hears of it, nothing acknowledged is lost, and once there is room the
-// broker starts again. On a file system that is full from the beginning, it refuses.
+// diskFull fills a small file system while a producer writes. The log says so, and when there is room again, the producer goes on (after a restart,
+// if the broker ended) and nothing that was acknowledged is lost.
 func (e *env) diskFull(ctx context.Context) error {
 	dir, err := e.folder("disk-full")
 	if err != nil {
@@ -407,7 +407,7 @@ func (e *env) diskFull(ctx context.Context) error {
 		return fmt.Errorf("%w: no small file system to be had here: %s %v", errSkip, out, err)
 	}
 	defer func() { _, _ = e.command(context.WithoutCancel(ctx), "umount", "-l", data) }()
-	b, err := e.newBroker("disk-full", "log.segment.bytes=1048576")
+	b, err := e.newBroker("disk-full")
 	if err != nil {
 		return err
 	}
@@ -418,49 +418,88 @@ func (e *env) diskFull(ctx context.Context) error {
 	if !ok {
 		return fmt.Errorf("%w: gokafka only", errSkip)
 	}
+	if err := loadTopic(ctx, b.addr()); err != nil {
+		return errors.Join(err, b.kill())
+	}
 	acked := filepath.Join(dir, "acked.txt")
 	load, stopLoad, err := e.startLoad(b.addr(), "load", acked)
 	if err != nil {
 		return err
 	}
-	ended := time.After(40 * time.Second) // Kafka ends when its last log directory fails
-	select {
-	case <-g.process.done:
-	case <-ended:
-	case <-load.done:
+	full := func() error {
+		b, err := os.ReadFile(g.process.log)
+		if err == nil && !strings.Contains(string(b), "no space left on device") {
+			err = fmt.Errorf("the log does not say that the disk is full: %s", tail(string(b)))
+		}
+		return err
 	}
-	stopLoad()
-	_ = load.kill()
+	if err := within(40*time.Second, full); err != nil {
+		return errors.Join(err, load.kill(), b.kill())
+	}
+	time.Sleep(time.Second)
 	select {
-	case <-g.process.done:
+	case <-g.process.done: // Apache Kafka ends when its last log directory fails
 		if g.process.cmd.ProcessState.Success() {
-			return errors.New("the broker ended with status 0 on a full disk")
+			return errors.Join(errors.New("the broker ended with status 0 on a full disk"), load.kill())
 		}
 	default:
-		if err := b.kill(); err != nil {
+	}
+	if _, err := e.command(ctx, "mount", "-o", "remount,size=400m", data); err != nil {
+		return errors.Join(err, load.kill(), b.kill())
+	}
+	select {
+	case <-g.process.done:
+		if err := b.start(ctx); err != nil {
+			return errors.Join(fmt.Errorf("start with room again: %w", err), load.kill())
+		}
+	default:
+	}
+	size := func() int64 {
+		info, err := os.Stat(acked)
+		if err != nil {
+			return -1
+		}
+		return info.Size()
+	}
+	before := size()
+	if err := within(30*time.Second, func() error {
+		if size() == before {
+			return errors.New("with room again, nothing more is acknowledged")
+		}
+		return nil
+	}); err != nil {
+		return errors.Join(err, load.kill(), b.kill())
+	}
+	stopLoad()
+	select {
+	case <-load.done:
+	case <-time.After(30 * time.Second):
+		return errors.Join(errors.New("with room again, the producer does not come to its end"), load.kill(), b.kill())
+	}
+	if load.err != nil {
+		return errors.Join(fmt.Errorf("the producer: %w: %s", load.err, lastLine(load.log)), b.kill())
+	}
+	for _, end := range []func() error{b.kill, b.stop} { // once running on, once after a recovery
+		if _, err := e.command(ctx, e.goClients(), "verify", b.addr(), "load", acked); err != nil {
+			return errors.Join(fmt.Errorf("with room again: %w", err), b.kill())
+		}
+		if err := end(); err != nil {
+			return err
+		}
+		if err := b.start(ctx); err != nil {
 			return err
 		}
 	}
-	log, err := os.ReadFile(g.process.log)
-	if err != nil {
-		return err
-	}
-	if !strings.Contains(string(log), "no space left on device") {
-		return fmt.Errorf("the log never says that the disk is full: %s", tail(string(log)))
-	}
-	if err := noPanic(g.process.log); err != nil {
-		return err
-	}
-	if _, err := e.command(ctx, "mount", "-o", "remount,size=200m", data); err != nil {
-		return err
-	}
-	if err := b.start(ctx); err != nil {
-		return fmt.Errorf("with room again: %w", err)
-	}
-	if _, err := e.command(ctx, e.goClients(), "verify", b.addr(), "load", acked); err != nil {
-		return errors.Join(fmt.Errorf("with room again: %w", err), b.kill())
-	}
 	return b.stop()
+}
+
+// within calls check until it returns nil, for at most d.
+func within(d time.Duration, check func() error) error {
+	for end := time.Now().Add(d); ; time.Sleep(50 * time.Millisecond) {
+		if err := check(); err == nil || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 func (e *env) wrongValues(ctx context.Context) error {
