@@ -37,7 +37,9 @@ func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error
 	if err != nil {
 		return log.Appended{}, err
 	}
-	a.LogAppendTimeMs = v.LogAppendTimeMs
+	if !a.Duplicate { // a duplicate is answered with what its original was given
+		a.LogAppendTimeMs = v.LogAppendTimeMs
+	}
 	return a, nil
 }
 

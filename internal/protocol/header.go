@@ -50,13 +50,30 @@ func ParseHeader(frame []byte) (Header, []byte, error) {
 
 // flexible reports whether kmsg knows version of the API key as one with tagged fields (KIP-482).
 func flexible(key, version int16) bool {
-	req := kmsg.RequestForKey(key)
-	if req == nil || version < 0 || version > req.MaxVersion() {
+	if key < 0 || int(key) >= len(flexibleVersions) {
 		return false
 	}
-	req.SetVersion(version)
-	return req.IsFlexible()
+	v := flexibleVersions[key]
+	return version >= v.first && version <= v.last
 }
+
+// flexibleVersions are the flexible versions of each API key, asked of kmsg once; none where first is above last.
+var flexibleVersions = func() (table [kmsg.MaxKey + 1]struct{ first, last int16 }) {
+	for key := range table {
+		v := &table[key]
+		v.last = -1
+		req := kmsg.RequestForKey(int16(key))
+		if req == nil {
+			continue
+		}
+		for v.last = req.MaxVersion(); v.first <= v.last; v.first++ {
+			if req.SetVersion(v.first); req.IsFlexible() {
+				break
+			}
+		}
+	}
+	return table
+}()
 
 // ParseBody decodes the body of the request that h announces. Strings are copied; []byte fields alias body:
 // whoever keeps one beyond the request clones it. A key or version that kmsg does not know gives an error wrapping
