@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -14,8 +15,8 @@ import (
 //
 // Behaviour:
 //   - the leader of the group's partition of __consumer_offsets, on the listener on which the request came;
-//   - creates __consumer_offsets when it is missing, with offsets.topic.*, and answers when it is there: Kafka answers
-//     COORDINATOR_NOT_AVAILABLE and lets the client ask again;
+//   - creates __consumer_offsets when it is missing, with offsets.topic.*, and answers when it is there and the group's coordinator serves:
+//     Kafka answers COORDINATOR_NOT_AVAILABLE and lets the client ask again;
 //   - transactions (key type 1) have no coordinator yet: UNSUPPORTED_VERSION, which clients report at once as fatal, where
 //     COORDINATOR_NOT_AVAILABLE would have them ask again for a minute. Share groups (2) likewise, from v6.
 //
@@ -78,11 +79,7 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 		return coordinatorNode{}, kerr.UnsupportedVersion
 	}
 	if s.api.Metadata.Image().Topic(groupMetadataTopic) == nil {
-		failed, err := s.api.ensureTopics(ctx, []string{groupMetadataTopic})
-		if err == nil {
-			err = failed[groupMetadataTopic]
-		}
-		if err != nil {
+		if err := s.createOffsetsTopic(ctx, key); err != nil {
 			s.api.Log.Warn("cannot create an internal topic", zap.String("topic", groupMetadataTopic), zap.Error(err))
 			return coordinatorNode{}, kerr.CoordinatorNotAvailable
 		}
@@ -98,4 +95,28 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 		return coordinatorNode{}, kerr.CoordinatorNotAvailable
 	}
 	return coordinatorNode{leader.ID, e.Host, int32(e.Port)}, nil
+}
+
+// createOffsetsTopic creates the topic of the group coordinators and waits until the coordinator of the group has read its new, empty partition:
+// else the first JoinGroup of a new broker would meet COORDINATOR_LOAD_IN_PROGRESS and back off.
+func (s *session) createOffsetsTopic(ctx context.Context, group string) error {
+	failed, err := s.api.ensureTopics(ctx, []string{groupMetadataTopic})
+	if err == nil {
+		err = failed[groupMetadataTopic]
+	}
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	probe := kmsg.NewPtrHeartbeatRequest()
+	probe.Group = group
+	for s.api.Groups.Heartbeat(ctx, s.client(), probe).ErrorCode == kerr.CoordinatorLoadInProgress.Code {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return nil // the client will find out by itself
+		}
+	}
+	return nil
 }

@@ -86,9 +86,6 @@ func TestGroupLivesOverTheHandlers(t *testing.T) {
 		join.SessionTimeoutMillis, join.RebalanceTimeoutMillis = 10000, 10000
 		join.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "range", Metadata: []byte{0, 0, 0, 0, 0, 0}}}
 		joined := answer[*kmsg.JoinGroupResponse](c, join)
-		for joined.ErrorCode == kerr.CoordinatorLoadInProgress.Code {
-			joined = answer[*kmsg.JoinGroupResponse](c, join)
-		}
 		if joined.ErrorCode == kerr.MemberIDRequired.Code {
 			join.MemberID = joined.MemberID
 			joined = answer[*kmsg.JoinGroupResponse](c, join)
