@@ -79,7 +79,7 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 		return coordinatorNode{}, kerr.UnsupportedVersion
 	}
 	if s.api.Metadata.Image().Topic(groupMetadataTopic) == nil {
-		if err := s.createOffsetsTopic(ctx, key); err != nil {
+		if err := s.createOffsetsTopic(ctx); err != nil {
 			s.api.Log.Warn("cannot create an internal topic", zap.String("topic", groupMetadataTopic), zap.Error(err))
 			return coordinatorNode{}, kerr.CoordinatorNotAvailable
 		}
@@ -97,9 +97,9 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 	return coordinatorNode{leader.ID, e.Host, int32(e.Port)}, nil
 }
 
-// createOffsetsTopic creates the topic of the group coordinators and waits until the coordinator of the group has read its new, empty partition:
-// else the first JoinGroup of a new broker would meet COORDINATOR_LOAD_IN_PROGRESS and back off.
-func (s *session) createOffsetsTopic(ctx context.Context, group string) error {
+// createOffsetsTopic creates the topic of the group coordinators and waits until they have read their new, empty partitions: else the first
+// JoinGroup of a new broker would meet COORDINATOR_LOAD_IN_PROGRESS and back off. ListGroups says so as long as any partition is loading.
+func (s *session) createOffsetsTopic(ctx context.Context) error {
 	failed, err := s.api.ensureTopics(ctx, []string{groupMetadataTopic})
 	if err == nil {
 		err = failed[groupMetadataTopic]
@@ -109,9 +109,7 @@ func (s *session) createOffsetsTopic(ctx context.Context, group string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	probe := kmsg.NewPtrHeartbeatRequest()
-	probe.Group = group
-	for s.api.Groups.Heartbeat(ctx, s.client(), probe).ErrorCode == kerr.CoordinatorLoadInProgress.Code {
+	for s.api.Groups.ListGroups(ctx, s.client(), kmsg.NewPtrListGroupsRequest()).ErrorCode == kerr.CoordinatorLoadInProgress.Code {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
