@@ -8,7 +8,7 @@ FUZZTIME    ?= 5s
 PKG         ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fuzz compat differential check ci clean
+.PHONY: help build test race vet lint fuzz compat differential exchange check ci clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ compat: build ## the foreign clients against bin/gokafka (RUN=kafka-python, RUN=
 
 differential: build ## the same requests to Apache Kafka and to gokafka, answers compared field by field
 	test/differential/run.sh
+
+exchange: ## log directories handed from gokafka to Apache Kafka and back (needs what compat needs)
+	test/compat/kafka/fetch.sh > /dev/null
+	GOKAFKA_EXCHANGE=1 $(GO) test -count=1 ./test/exchange
 
 check: ## what CI runs
 	.ci/run
