@@ -29,8 +29,6 @@ var accepted = []acceptedDifference{
 		`Produce/trailing bytes .*`, ``, ``),
 	accept("follows from the refused trailing bytes: one batch less in each version",
 		`Produce/end, offsets at -[13] Topics\[pr-plain\]\.Partitions\[12\]\..*`, ``, ``),
-	accept("Kafka puts the first answer's timestamp here although the topic has CreateTime; gokafka says -1 as it did the first time",
-		`Idempotence/duplicate of .*\.LogAppendTime`, `<masked>`, `-1`),
 	accept("of no meaning next to an error", `Produce/.*\.LogStartOffset`, `-1`, `0`),
 	accept("the record with the largest timestamp has been deleted; Kafka still names it",
 		`DeleteRecords/after, offsets at -3 .*`, ``, `-1`),
