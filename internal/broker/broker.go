@@ -127,11 +127,17 @@ func (b *Broker) update(t *metadata.Topic, topic config.Topic) {
 	}
 }
 
-// openLog returns the partition's log: the one found on disk when it belongs to this topic, else a new one. A directory that belongs to another
-// topic of the same name is set aside, not deleted.
+// openLog returns the partition's log: the one found on disk when it belongs to this topic or does not say to which (its partition.metadata was lost
+// in a power cut, or an old Kafka wrote none), else a new one. A directory that belongs to another topic of the same name is set aside, not deleted.
 func (b *Broker) openLog(tp protocol.TopicPartition, id [16]byte, topic config.Topic) (*log.Log, error) {
 	if l, ok := b.logs.Get(tp); ok {
-		if l.TopicID() == id {
+		switch l.TopicID() {
+		case [16]byte{}:
+			if err := l.SetTopicID(id); err != nil {
+				return nil, err
+			}
+			fallthrough
+		case id:
 			l.SetConfig(topic)
 			return l, nil
 		}

@@ -34,6 +34,11 @@ func (n *Node) register(ctx context.Context) error {
 	if _, err := rand.Read(req.IncarnationID[:]); err != nil {
 		return err
 	}
+	// A broker that stopped cleanly says which of its lives that was; else the controller must reckon with lost records (KIP-966).
+	req.PreviousBrokerEpoch = -1
+	if n.logs.WasClean() {
+		req.PreviousBrokerEpoch = n.brokerEpoch()
+	}
 	if rack := cfg.Rack(); rack != "" {
 		req.Rack = &rack
 	}
@@ -62,18 +67,40 @@ func (n *Node) register(ctx context.Context) error {
 		return fmt.Errorf("register: %w", err)
 	}
 
-	beat := kmsg.NewPtrBrokerHeartbeatRequest()
-	beat.Version = beat.MaxVersion()
-	beat.BrokerID, beat.BrokerEpoch = req.BrokerID, resp.BrokerEpoch
-	beat.CurrentMetadataOffset = n.metadata.Store().Image().Offset()
-	alive, err := beat.RequestWith(ctx, n.metadata.Controller())
-	if err != nil {
-		return err
-	}
-	if err := kerr.ErrorForCode(alive.ErrorCode); err != nil {
+	n.logs.SetBrokerEpoch(resp.BrokerEpoch)
+	if _, err := n.heartbeat(ctx, false); err != nil {
 		return fmt.Errorf("unfence: %w", err)
 	}
 	return nil
+}
+
+// heartbeat tells the controller that this broker is alive and has read all metadata, or that it wants to leave.
+func (n *Node) heartbeat(ctx context.Context, wantShutdown bool) (*kmsg.BrokerHeartbeatResponse, error) {
+	req := kmsg.NewPtrBrokerHeartbeatRequest()
+	req.Version = req.MaxVersion()
+	req.BrokerID, req.BrokerEpoch = n.Config().NodeID(), n.brokerEpoch()
+	req.CurrentMetadataOffset = n.metadata.Store().Image().Offset()
+	req.WantShutdown = wantShutdown
+	resp, err := req.RequestWith(ctx, n.metadata.Controller())
+	if err != nil {
+		return nil, err
+	}
+	return resp, kerr.ErrorForCode(resp.ErrorCode)
+}
+
+// signOff hands over the leaderships of this broker, as far as somebody is there to take them, and has it fenced: Kafka's controlled shutdown. The
+// first heartbeat asks, a second one after the change was read is told to go.
+func (n *Node) signOff(ctx context.Context) {
+	for range 3 {
+		resp, err := n.heartbeat(ctx, true)
+		if err != nil {
+			n.log.Warn("controlled shutdown failed; the next start takes this stop for a crash", zap.Error(err))
+			return
+		}
+		if resp.ShouldShutdown {
+			return
+		}
+	}
 }
 
 // securityProtocol is the number of a protocol in Kafka's SecurityProtocol.
@@ -120,6 +147,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.Warn("requests were still under way", zap.Error(err))
 	}
 	running.Wait()
+	n.signOff(grace)
 	err := errors.Join(cause, n.close())
 	n.log.Info("stopped", zap.Duration("took", time.Since(began)), zap.Error(err))
 	return err
