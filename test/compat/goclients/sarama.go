@@ -323,11 +323,19 @@ func (s *saramaDriver) TopicConfig(_ context.Context, name, key string) (string,
 	if !s.version.IsAtLeast(sarama.V0_11_0_0) {
 		return "", unsupported("no DescribeConfigs before 0.11")
 	}
-	all, err := s.admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: name, ConfigNames: []string{key}})
+	all, err := s.admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: name, ConfigNames: []string{key}}}, sarama.DescribeConfigsOptions{})
 	if err != nil || len(all) == 0 {
 		return "", err
 	}
-	return all[0].Value, nil
+	if all[0].ErrorCode != sarama.ErrNoError {
+		return "", all[0].ErrorCode
+	}
+	for _, c := range all[0].Configs {
+		if c.Name == key {
+			return c.Value, nil
+		}
+	}
+	return "", fmt.Errorf("no %s in the answer", key)
 }
 
 func (s *saramaDriver) SetTopicConfig(_ context.Context, name, key, value string) error {
