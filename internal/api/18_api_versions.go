@@ -52,7 +52,11 @@ func (s *session) apiVersions(_ context.Context, req *kmsg.ApiVersionsRequest) (
 			resp.SupportedFeatures = append(resp.SupportedFeatures, sf)
 		}
 	}
-	for name, level := range image.Features() {
+	finalized := image.Features()
+	if level := image.KRaftVersion(); level > 0 {
+		finalized["kraft.version"] = level
+	}
+	for name, level := range finalized {
 		ff := kmsg.NewApiVersionsResponseFinalizedFeature()
 		ff.Name, ff.MinVersionLevel, ff.MaxVersionLevel = name, level, level
 		resp.FinalizedFeatures = append(resp.FinalizedFeatures, ff)

@@ -232,6 +232,9 @@ func (i *Image) ConfigsOf(resourceType int8, name string) map[string]string {
 // ConfigResources yields every resource that has configurations, in order of type and name.
 func (i *Image) ConfigResources() iter.Seq2[Resource, map[string]string] { return i.configs.all() }
 
+// KRaftVersion returns the finalized level of kraft.version, which is not among Features: control records keep it.
+func (i *Image) KRaftVersion() int16 { return i.kraftVersion }
+
 // Features returns the finalized features by name.
 func (i *Image) Features() map[string]int16 {
 	m := make(map[string]int16, i.features.len())
