@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,6 +109,11 @@ func TestApiVersions(t *testing.T) {
 		}
 		if len(resp.FinalizedFeatures) == 0 || len(resp.SupportedFeatures) == 0 || resp.FinalizedFeaturesEpoch < 0 {
 			t.Errorf("v%d: features %+v %+v", version, resp.SupportedFeatures, resp.FinalizedFeatures)
+		}
+		if !slices.ContainsFunc(resp.FinalizedFeatures, func(f kmsg.ApiVersionsResponseFinalizedFeature) bool {
+			return f.Name == "kraft.version" && f.MaxVersionLevel == 1
+		}) {
+			t.Errorf("v%d: kraft.version is not finalized: %+v", version, resp.FinalizedFeatures)
 		}
 		for _, f := range resp.SupportedFeatures {
 			if version < 4 && f.MinVersion == 0 {

@@ -299,6 +299,10 @@ func (l *Log) closeForDelete() {
 	defer l.mu.Unlock()
 	l.flushMu.Lock() // a flush on its way comes to its end first
 	defer l.flushMu.Unlock()
+	// Kafka opens a directory on its way out like any other, and recovers one without indexes. It will be removed either way: an error is none.
+	if s := l.view.Load().active(); l.check() == nil && s.load() == nil {
+		_ = s.finishIndexes(false)
+	}
 	l.closed.Store(&errDeleted)
 	for _, s := range l.view.Load().segments {
 		s.log.remove()

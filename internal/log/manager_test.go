@@ -348,6 +348,14 @@ func TestDeleteAndStray(t *testing.T) {
 		if hasSuffix(name, suffixStray) {
 			stray++
 		}
+		if hasSuffix(name, suffixDelete) || hasSuffix(name, suffixStray) {
+			// Kafka recovers a directory without indexes, and calls that an error.
+			for _, ext := range []string{extIndex, extTimeIndex} {
+				if _, ok := files(t, disk, "/d1/"+name)["00000000000000000000"+ext]; !ok {
+					t.Errorf("%s has no %s", name, ext)
+				}
+			}
+		}
 	}
 	if deleted != 1 || stray != 1 {
 		t.Errorf("%d deleted, %d stray: %v", deleted, stray, files(t, disk, "/d1"))
