@@ -273,7 +273,7 @@ func (l *Log) rollIfNeeded(v *view, c *config.Topic, size int64, sum *summary) (
 		if err != nil {
 			return nil, l.fail("read the first batch of "+s.path(extLog), err)
 		}
-		if waited <= c.SegmentMs-l.rollJitterMs {
+		if waited <= maxSegmentMs(c)-l.rollJitterMs {
 			return v, nil
 		}
 		reason = "time"
@@ -281,6 +281,15 @@ func (l *Log) rollIfNeeded(v *view, c *config.Topic, size int64, sum *summary) (
 	// A follower's batches may lie far behind the log end; the new segment must
 	// begin late enough to hold their last offset.
 	return l.roll(v, max(v.end, sum.last-math.MaxInt32), reason)
+}
+
+// maxSegmentMs is segment.ms, or less where records must be compacted before: the
+// last segment never is.
+func maxSegmentMs(c *config.Topic) int64 {
+	if c.CleanupCompact && c.MaxCompactionLagMs > 0 {
+		return min(c.MaxCompactionLagMs, c.SegmentMs)
+	}
+	return c.SegmentMs
 }
 
 // waitedMs returns how long ago, in the time of the records, the segment began.

@@ -25,6 +25,7 @@ const (
 	recoveryPointFile = "recovery-point-offset-checkpoint"
 	highWatermarkFile = "replication-offset-checkpoint"
 	startOffsetFile   = "log-start-offset-checkpoint"
+	cleanedFile       = "cleaner-offset-checkpoint"
 )
 
 type offsets map[protocol.TopicPartition]int64

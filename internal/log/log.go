@@ -30,6 +30,7 @@ type Log struct {
 	producerIDExpirationMs int64
 	flushSoon              func(*Log)
 	removeLater            func(names []string, delayMs int64)
+	truncating             func(l *Log, offset int64) error
 	directory              *directory
 
 	topicID atomic.Pointer[[16]byte]
@@ -100,7 +101,7 @@ func (v *view) endOf(i int) int64 {
 func newLog(fsys vfs.FS, dir string, o Options) *Log {
 	l := &Log{
 		fs: fsys, dir: dir, nowMs: o.NowMs, producerIDExpirationMs: o.ProducerIDExpirationMs,
-		flushSoon: o.FlushSoon, removeLater: o.RemoveLater, directory: o.directory,
+		flushSoon: o.FlushSoon, removeLater: o.RemoveLater, truncating: o.Truncating, directory: o.directory,
 	}
 	if tp, ok := parseDirName(path.Base(dir)); ok {
 		l.tp = tp
@@ -154,9 +155,9 @@ func (l *Log) SetTopicID(id [16]byte) error {
 func (l *Log) SetConfig(c config.Topic) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if old := l.config.Load(); old == nil || old.SegmentJitterMs != c.SegmentJitterMs || old.SegmentMs != c.SegmentMs {
+	if old := l.config.Load(); old == nil || old.SegmentJitterMs != c.SegmentJitterMs || maxSegmentMs(old) != maxSegmentMs(&c) {
 		l.rollJitterMs = 0
-		if j := min(c.SegmentJitterMs, c.SegmentMs); j > 0 {
+		if j := min(c.SegmentJitterMs, maxSegmentMs(&c)); j > 0 {
 			l.rollJitterMs = rand.Int64N(j)
 		}
 	}

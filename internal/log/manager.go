@@ -38,6 +38,7 @@ type Manager struct {
 	nowMs     func() int64
 	clusterID string
 	dirs      []*logDir // in the order of log.dirs
+	cleaning  *cleaning
 	closeOnce sync.Once
 	closeErr  error
 
@@ -67,6 +68,7 @@ type logDir struct {
 
 	recoveryPoints, startOffsets, highWatermarks offsets // as of the start
 
+	cleaned *cleanedOffsets
 	written map[string]string // last content of each checkpoint; used by Run and then Close
 }
 
@@ -184,6 +186,9 @@ func (m *Manager) Create(tp protocol.TopicPartition, topicID [16]byte, c config.
 	if _, err := m.fs.Stat(name); err == nil {
 		return nil, storageError("create "+tp.String(), fmt.Errorf("%s is there already but was not loaded", name))
 	}
+	if err := dir.cleaned.forget(tp); err != nil {
+		return nil, err
+	}
 	o := m.logOptions(dir, c)
 	o.TopicID = topicID
 	l, err := create(m.fs, name, o.withDefaults())
@@ -216,7 +221,7 @@ func (m *Manager) placeLocked() (*logDir, error) {
 func (m *Manager) logOptions(d *logDir, c config.Topic) Options {
 	return Options{
 		Config: c, NowMs: m.nowMs, Logger: m.logger, ProducerIDExpirationMs: m.config().Int64("producer.id.expiration.ms"),
-		FlushSoon: m.flushSoon, RemoveLater: m.removeLater, directory: &d.directory,
+		FlushSoon: m.flushSoon, RemoveLater: m.removeLater, Truncating: m.lowerCleaned, directory: &d.directory,
 	}
 }
 
@@ -243,6 +248,10 @@ func (m *Manager) retire(tp protocol.TopicPartition, suffix string) error {
 	delayMs := m.config().Int64("log.segment.delete.delay.ms")
 	switch {
 	case l != nil:
+		m.cleaning.abort(l)
+		if err := m.cleanedOf(l).forget(tp); err != nil {
+			m.logger.Error("cannot forget up to where a deleted log was cleaned", append(tp.Fields(), zapErr(err))...)
+		}
 		l.closeForDelete()
 		dir, delayMs = l.dir, l.config.Load().FileDeleteDelayMs
 	case damaged.err != nil:

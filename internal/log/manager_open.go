@@ -38,6 +38,7 @@ func OpenDirs(o ManagerOptions) (*Manager, error) {
 	m.mu.damaged = map[protocol.TopicPartition]damagedLog{}
 	m.queue.toFlush = map[*Log]struct{}{}
 	m.mu.brokerEpoch = -1
+	m.cleaning = newCleaning(m)
 	if err := m.openDirs(o); err != nil {
 		for _, d := range m.dirs {
 			if d.lock != nil {
@@ -58,6 +59,7 @@ func (m *Manager) openDirs(o ManagerOptions) error {
 	for i, name := range o.Dirs {
 		d := &logDir{written: map[string]string{}}
 		d.path = cleanDir(name)
+		d.cleaned = newCleanedOffsets(m.fs, d.path)
 		for _, other := range m.dirs {
 			if other.path == d.path {
 				return fmt.Errorf("log.dirs names %s twice", d.path)
@@ -279,6 +281,9 @@ func (m *Manager) prepareDir(d *logDir) ([]protocol.TopicPartition, error) {
 			tps = append(tps, tp)
 		}
 	}
+	if err := d.cleaned.load(tps); err != nil {
+		m.logger.Warn("ignored a damaged checkpoint: all of each compacted log is cleaned anew", zap.String("dir", d.path), zapErr(err))
+	}
 	return tps, nil
 }
 
@@ -288,6 +293,12 @@ func (m *Manager) loadLog(d *logDir, tp protocol.TopicPartition, c config.Topic)
 	o.Clean = d.clean
 	o.RecoveryPoint, o.LogStartOffset, o.HighWatermark = d.recoveryPoints[tp], d.startOffsets[tp], d.highWatermarks[tp]
 	l, err := Open(m.fs, d.path+"/"+tp.String(), o)
+	if cleanedTo, _ := d.cleaned.get(tp); err == nil && cleanedTo > l.EndOffset() {
+		// A crash has cost what was cleaned; what comes in its place was not.
+		if err := d.cleaned.lower(tp, l.EndOffset()); err != nil {
+			m.logger.Warn("cannot note that a log lost records that were cleaned", append(tp.Fields(), zapErr(err))...)
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if other := m.mu.logs[tp]; err == nil && other != nil {

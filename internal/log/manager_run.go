@@ -5,7 +5,7 @@ import (
 	"errors"
 	"path"
 	"slices"
-
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -29,8 +29,9 @@ const idleClose = time.Minute
 const producerExpiryCheck = 10 * time.Minute
 
 // Run keeps house until ctx ends: retention, flushes, checkpoints, delayed
-// removals. It works on the caller's goroutine and returns nil. A failure is
-// logged, and the chore done again at its next time.
+// removals, on the caller's goroutine, and compaction on others, for which it
+// waits. It returns nil. A failure is logged, and the chore done again at its next
+// time.
 func (m *Manager) Run(ctx context.Context) error {
 	ms := func(key string) func() time.Duration {
 		return func() time.Duration {
@@ -47,6 +48,11 @@ func (m *Manager) Run(ctx context.Context) error {
 		{name: "high watermark checkpoint", every: ms("replica.high.watermark.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(highWatermarkFile) }},
 		{name: "producer expiry", every: every(producerExpiryCheck), do: m.expireProducers},
 		{name: "idle files", every: every(idleClose), do: m.closeIdleFiles},
+	}
+	if m.config().Bool("log.cleaner.enable") {
+		var cleaning sync.WaitGroup
+		defer cleaning.Wait()
+		cleaning.Go(func() { m.cleaning.run(ctx) })
 	}
 	now := time.Now()
 	for _, c := range chores {

@@ -441,12 +441,15 @@ func (ld *loader) finishSwaps(infos []vfs.FileInfo) ([]vfs.FileInfo, error) {
 			}
 			continue
 		}
-		if ext != extLog+extSwap || info.Size == 0 {
+		if ext != extLog+extSwap {
 			continue
 		}
-		last, err := ld.lastOffset(ld.dir+"/"+info.Name, info.Size)
-		if err != nil {
-			return nil, err
+		last := offset // an empty one replaces the segment of its name, whose other files must go
+		if info.Size > 0 {
+			var err error
+			if last, err = ld.lastOffset(ld.dir+"/"+info.Name, info.Size); err != nil {
+				return nil, err
+			}
 		}
 		before := replaced
 		replaced = func(o int64) bool { return before(o) || o >= offset && o <= last }
@@ -459,6 +462,9 @@ func (ld *loader) finishSwaps(infos []vfs.FileInfo) ([]vfs.FileInfo, error) {
 			}
 		}
 	}
+	// In this order .log gets its name before .txnindex: a crash in between makes the
+	// next start remove whatever is not .swap as long as there is a .log.swap, and an
+	// index of transactions is not made anew. (Of .index and .timeindex that is no loss.)
 	for _, info := range swaps {
 		offset, _, _ := offsetOfFile(info.Name)
 		if cleanedFrom >= 0 && offset >= cleanedFrom {

@@ -37,6 +37,10 @@ type Options struct {
 	// it must not block. When nil they are removed at once.
 	RemoveLater func(names []string, delayMs int64)
 
+	// Truncating is told that a log is about to lose its records from offset on; when
+	// it fails nothing is lost. It must not use the log. May be nil.
+	Truncating func(l *Log, offset int64) error
+
 	// directory is what the logs of one log directory share; nil for a log alone.
 	directory *directory
 }

@@ -43,6 +43,7 @@ type segment struct {
 	// it; 0 when unknown.
 	lastRelative atomic.Int32
 	largest      atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
+	leftTxns     atomic.Pointer[[]AbortedTxn]    // of a segment that a cleaned one replaces: what its index held
 
 	// The rest belongs to the writer and is guarded by Log.mu.
 	createdMs       int64
@@ -272,8 +273,11 @@ func (s *segment) closeIdle(keepLog bool) {
 
 // markDeleted renames the files, with the producer snapshot of the same name, so
 // that no start takes them for a segment, and returns the new names.
-func (s *segment) markDeleted() (names []string, err error) {
-	for _, ext := range segmentExts {
+func (s *segment) markDeleted() (names []string, err error) { return s.leave(segmentExts[:]) }
+
+// leave is markDeleted for some of the files; the segment cannot be used any more.
+func (s *segment) leave(exts []string) (names []string, err error) {
+	for _, ext := range exts {
 		name := s.path(ext)
 		err := s.fs.Rename(name, name+extDeleted)
 		if errors.Is(err, fs.ErrNotExist) {

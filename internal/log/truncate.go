@@ -33,6 +33,9 @@ func (l *Log) TruncateTo(o int64) error {
 	if err != nil {
 		return storageError("truncate "+s.path(extLog), err)
 	}
+	if err := l.tellTruncating(end); err != nil {
+		return err
+	}
 	l.logger.Info("truncating the log", zap.Int64("offset", end))
 	// Readers see the shorter log first: what they look at after that stays.
 	size := s.size.Load()
@@ -43,6 +46,13 @@ func (l *Log) TruncateTo(o int64) error {
 		return l.fail("truncate "+s.path(extLog), err)
 	}
 	return l.reloadProducers(end)
+}
+
+func (l *Log) tellTruncating(end int64) error {
+	if l.truncating == nil {
+		return nil
+	}
+	return l.truncating(l, end)
 }
 
 // cutPosition returns where segment i must end for the log to end at o, and where
@@ -161,6 +171,9 @@ func (l *Log) TruncateFullyAt(o int64) error {
 func (l *Log) truncateFully(v *view, o int64) error {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
+	if err := l.tellTruncating(0); err != nil {
+		return err
+	}
 	l.logger.Info("removing all records of the log", zap.Int64("offset", o))
 	doing := "truncate " + l.dir
 	if err := l.removeSegments(v.segments, 0); err != nil {

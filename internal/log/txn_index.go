@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"slices"
 )
 
 // The transaction index: per entry an aborted transaction that ended in this
@@ -54,10 +55,16 @@ func (s *segment) abortedTxns() ([]AbortedTxn, error) {
 	if !s.hasTxnIndex.Load() {
 		return nil, nil
 	}
+	if left := s.leftTxns.Load(); left != nil {
+		return slices.Clone(*left), nil
+	}
 	name := s.path(extTxnIndex)
 	b, err := s.fs.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // the segment was deleted since the caller found it
+	if errors.Is(err, fs.ErrNotExist) { // the segment has left the log since the caller found it
+		if left := s.leftTxns.Load(); left != nil {
+			return slices.Clone(*left), nil
+		}
+		return nil, nil
 	}
 	if err != nil {
 		return nil, storageError("read "+name, err)
