@@ -258,9 +258,6 @@ func (l *loader) collectHints(c *Config) {
 			l.notices.Hints = append(l.notices.Hints, fmt.Sprintf("%s is %d and there is one node: %s", key, n, what))
 		}
 	}
-	if slices.Contains(c.List("log.cleanup.policy"), "compact") {
-		l.notices.Hints = append(l.notices.Hints, "log.cleanup.policy: compaction is not there yet, partitions keep every record")
-	}
 	for _, e := range c.allListeners() {
 		if slices.Contains(c.controllers, e.Name) {
 			l.notices.Hints = append(l.notices.Hints, "listener "+e.Name+" is not opened: the controller of a single node needs none")
