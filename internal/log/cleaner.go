@@ -150,6 +150,14 @@ func (l *Log) oldestDirty(j *cleanJob) (int64, error) {
 // when that ends, and with errCleaningAborted when the log changes otherwise than
 // by appends. What was put in place by then stays; the rest is cleaned up.
 func (c *cleaner) clean(ctx context.Context, j *cleanJob, nowMs int64) (cleanedTo int64, err error) {
+	cleanedTo, err = c.cleanLog(ctx, j, nowMs)
+	if err != nil && j.log.check() != nil {
+		err = fmt.Errorf("%w: %w", errCleaningAborted, err)
+	}
+	return cleanedTo, err
+}
+
+func (c *cleaner) cleanLog(ctx context.Context, j *cleanJob, nowMs int64) (cleanedTo int64, err error) {
 	c.stats = cleanStats{}
 	defer c.shrink()
 	if err := j.log.removeCleaned(); err != nil {
