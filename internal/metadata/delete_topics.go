@@ -37,17 +37,18 @@ func (s *step) deleteTopics(req *kmsg.DeleteTopicsRequest) (kmsg.Response, error
 			ids[t.TopicID]++
 		}
 	}
-	taken := map[[16]byte]bool{} // what is already answered for
-	remove := func(t *Topic) error {
-		if taken[t.ID] {
-			return refuse(kerr.InvalidRequest, "The provided topic name maps to an ID that was already supplied.")
+	named := map[[16]byte]bool{} // the topics of names that come once
+	for name, times := range names {
+		if t := s.img.Topic(name); t != nil && times == 1 {
+			named[t.ID] = true
 		}
-		taken[t.ID] = true
-		s.add(records.V0(&records.RemoveTopicRecord{TopicID: t.ID}))
-		return nil
 	}
-	answered := map[string]bool{}
-	for pass := range 2 { // ids first, as Kafka does: a name for the same topic is then the one that is refused
+	remove := func(t *Topic) {
+		s.add(records.V0(&records.RemoveTopicRecord{TopicID: t.ID}))
+		answer(&t.Name, t.ID, nil)
+	}
+	answered, answeredIDs := map[string]bool{}, map[[16]byte]bool{}
+	for pass := range 2 { // ids first, as Kafka does
 		for _, t := range wanted {
 			byName := t.Topic != nil && t.TopicID == [16]byte{}
 			if byName != (pass == 1) {
@@ -64,21 +65,25 @@ func (s *step) deleteTopics(req *kmsg.DeleteTopicsRequest) (kmsg.Response, error
 					answer(t.Topic, [16]byte{}, refuse(kerr.InvalidRequest, "Duplicate topic name."))
 				}
 			case !byName && ids[t.TopicID] > 1:
-				if !taken[t.TopicID] {
-					taken[t.TopicID] = true
+				if !answeredIDs[t.TopicID] {
+					answeredIDs[t.TopicID] = true
 					answer(nil, t.TopicID, refuse(kerr.InvalidRequest, "Duplicate topic id."))
 				}
 			case byName:
-				if topic := s.img.Topic(*t.Topic); topic == nil {
+				switch topic := s.img.Topic(*t.Topic); {
+				case topic == nil:
 					answer(t.Topic, [16]byte{}, refuseDefault(kerr.UnknownTopicOrPartition))
-				} else {
-					answer(t.Topic, topic.ID, remove(topic))
+				case ids[topic.ID] > 0:
+					answer(t.Topic, topic.ID, refuse(kerr.InvalidRequest, "The provided topic name maps to an ID that was already supplied."))
+				default:
+					remove(topic)
 				}
+			case named[t.TopicID]: // refused once, by its name: nothing is deleted by a request that is not clear about it
 			default:
 				if topic := s.img.TopicByID(t.TopicID); topic == nil {
 					answer(nil, t.TopicID, refuseDefault(kerr.UnknownTopicID))
 				} else {
-					answer(&topic.Name, topic.ID, remove(topic))
+					remove(topic)
 				}
 			}
 		}
