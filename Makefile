@@ -44,6 +44,9 @@ exchange: ## log directories handed from gokafka to Apache Kafka and back (needs
 	test/compat/kafka/fetch.sh > /dev/null
 	GOKAFKA_EXCHANGE=1 $(GO) test -count=1 ./test/exchange
 
+bench: build ## gokafka and Apache Kafka 4.3.1 measured side by side (PART=recovery, ROUNDS=1)
+	$(GO) run ./bench -part '$(PART)' -n $(or $(ROUNDS),3) -o bench/RESULTS.md
+
 check: ## what CI runs
 	.ci/run
 
