@@ -8,7 +8,7 @@ FUZZTIME    ?= 5s
 PKG         ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fuzz compat differential exchange check ci clean
+.PHONY: help build test race vet lint fuzz compat differential exchange bench check ci clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
