@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"path"
@@ -185,6 +186,8 @@ func (m *Manager) Create(tp protocol.TopicPartition, topicID [16]byte, c config.
 	name := dir.path + "/" + tp.String()
 	if _, err := m.fs.Stat(name); err == nil {
 		return nil, storageError("create "+tp.String(), fmt.Errorf("%s is there already but was not loaded", name))
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, storageError("create "+tp.String(), err)
 	}
 	if err := dir.cleaned.forget(tp); err != nil {
 		return nil, err
@@ -193,6 +196,7 @@ func (m *Manager) Create(tp protocol.TopicPartition, topicID [16]byte, c config.
 	o.TopicID = topicID
 	l, err := create(m.fs, name, o.withDefaults())
 	if err != nil {
+		_ = m.fs.RemoveAll(name) // what was begun, on a full disk say, would be in the way of the next attempt
 		return nil, err
 	}
 	m.mu.logs[tp] = l

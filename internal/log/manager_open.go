@@ -78,7 +78,7 @@ func (m *Manager) openDirs(o ManagerOptions) error {
 		working++
 	}
 	if working == 0 {
-		return m.dirs[0].err()
+		return fmt.Errorf("%w; make it a directory that this user can write to, or set log.dirs to another one", m.dirs[0].err())
 	}
 	if err := m.adopt(metas, o.NodeID); err != nil {
 		return err
