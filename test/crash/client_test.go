@@ -20,8 +20,18 @@ import (
 // line leads clients to the broker of the moment, which gets another port at each start. While there is none a dial fails at once; dialing the port
 // that it had could meet another process there, or the dialing socket itself.
 type line struct {
-	mu   sync.Mutex
-	addr string // guarded by mu
+	mu      sync.Mutex
+	addr    string        // guarded by mu
+	clients []*kgo.Client // guarded by mu: all that were made
+}
+
+// close closes the clients, and with them their connections.
+func (l *line) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.clients {
+		c.Close()
+	}
 }
 
 func (l *line) set(addr string) {
@@ -52,6 +62,9 @@ func (l *line) client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	l.mu.Lock()
+	l.clients = append(l.clients, c)
+	l.mu.Unlock()
 	return c
 }
 

@@ -21,7 +21,12 @@ import (
 // program is the gokafka that is tested.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
+func TestMain(m *testing.M) {
+	if name := os.Getenv(holdLock); name != "" {
+		os.Exit(lockHolder(name))
+	}
+	os.Exit(buildAndRun(m))
+}
 
 func buildAndRun(m *testing.M) int {
 	if program = os.Getenv("GOKAFKA_CRASH_BIN"); program != "" {

@@ -64,11 +64,12 @@ func (p *peer) isClosed(what string) {
 }
 
 // fill writes about size bytes into the only partition of a new topic.
-func fill(t testing.TB, l *line, topic string, size int) {
+func fill(t testing.TB, p *process, topic string, size int) {
 	t.Helper()
+	l := lineTo(p)
+	defer l.close()
 	createTopic(t, l.admin(t), topic, 1)
 	c := l.client(t, kgo.ProducerBatchCompression(kgo.NoCompression()))
-	defer c.Close()
 	var rs []*kgo.Record
 	for ; size > 0; size -= 100_000 {
 		rs = append(rs, &kgo.Record{Topic: topic, Value: make([]byte, 100_000)})
@@ -95,7 +96,7 @@ func bigFetch(topic string) *kmsg.FetchRequest {
 // neverReads has a client ask for more than the sockets' buffers hold, and not read it; stop lets go of it.
 func neverReads(t testing.TB, p *process) (stop func()) {
 	t.Helper()
-	fill(t, lineTo(p), "large", 20<<20)
+	fill(t, p, "large", 20<<20)
 	c := dial(t, p)
 	if err := c.Conn.(*net.TCPConn).SetReadBuffer(4096); err != nil {
 		t.Fatal(err)
@@ -113,9 +114,9 @@ func neverReads(t testing.TB, p *process) (stop func()) {
 func wellBehaved(t testing.TB, p *process, topic string) {
 	t.Helper()
 	l := lineTo(p)
+	defer l.close()
 	createTopic(t, l.admin(t), topic, 1)
 	c := l.client(t)
-	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := c.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("well behaved")}).FirstErr(); err != nil {
