@@ -40,6 +40,8 @@ func (s *step) handle(req kmsg.Request) (kmsg.Response, error) {
 	switch req := req.(type) {
 	case *kmsg.CreateTopicsRequest:
 		return s.createTopics(req)
+	case *adoptRequest:
+		return s.adoptTopics(req)
 	case *kmsg.DeleteTopicsRequest:
 		return s.deleteTopics(req)
 	case *kmsg.CreatePartitionsRequest:

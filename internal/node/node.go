@@ -98,6 +98,7 @@ func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Node, err erro
 		{"start the broker", n.startBroker},
 		{"listen", n.listen},
 		{"register the broker", n.register},
+		{"adopt the topics of the log directories", n.adoptTopics},
 	}
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {

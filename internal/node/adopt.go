@@ -1,0 +1,90 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+
+	"go.uber.org/zap"
+
+	"github.com/gokafka/gokafka/internal/metadata"
+)
+
+// adoptTopics makes the topics whose partitions lie in the log directories known to metadata that has no topics at all: the directories were written by
+// Kafka with ZooKeeper (to 3.9), where the metadata was not among them, or the metadata log was lost. Names and partitions are those of the
+// directories, ids those of partition.metadata, else new ones.
+//
+// Configurations are not known. So that nothing is deleted for want of them, an adopted topic is kept without limit until somebody sets one.
+func (n *Node) adoptTopics(ctx context.Context) error {
+	if n.metadata.Store().Image().NumTopics() > 0 {
+		return nil
+	}
+	found := map[string]*metadata.AdoptedTopic{}
+	partition := func(topic string, id int32) *metadata.AdoptedPartition {
+		t := found[topic]
+		if t == nil {
+			t = &metadata.AdoptedTopic{Name: topic, Configs: n.adoptedConfigs(topic)}
+			found[topic] = t
+		}
+		for int(id) >= len(t.Partitions) {
+			t.Partitions = append(t.Partitions, metadata.AdoptedPartition{})
+		}
+		return &t.Partitions[id]
+	}
+	here := 0
+	highestProducerID := int64(-1)
+	for tp, l := range n.logs.All() {
+		p := partition(tp.Topic, tp.Partition)
+		p.LeaderEpoch, p.Directory = l.LeaderEpoch()+1, n.logs.DirectoryID(path.Dir(l.Dir()))
+		if id := l.TopicID(); id != [16]byte{} {
+			found[tp.Topic].ID = id
+		}
+		for _, producer := range l.Producers() {
+			highestProducerID = max(highestProducerID, producer.ProducerID)
+		}
+		here++
+	}
+	for tp := range n.logs.Damaged() {
+		partition(tp.Topic, tp.Partition)
+		here++
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	topics := make([]metadata.AdoptedTopic, 0, len(found))
+	total := 0
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		topics = append(topics, *found[name])
+		total += len(found[name].Partitions)
+	}
+	if err := n.metadata.Controller().AdoptTopics(ctx, topics, freshProducerID(highestProducerID)); err != nil {
+		return err
+	}
+	n.log.Warn("the log directories hold topics that the cluster metadata does not know, as those of Kafka with ZooKeeper do: they were entered into it. "+
+		"Their configurations are not known: retention.ms and retention.bytes are set to -1, so that nothing is deleted; set what they shall have",
+		zap.Int("topics", len(topics)), zap.Int("partitions", here), zap.Int("partitions_not_here", total-here))
+	return nil
+}
+
+// freshProducerID returns a producer id above all that the cluster has given away, of which highest is the highest that left a trace in the logs
+// (-1: none did). Brokers take ids in blocks of 1000, and producers may have been silent: a million ids more are a distance that costs nothing.
+func freshProducerID(highest int64) int64 {
+	const distance = 1_000_000
+	return (highest/1000+1)*1000 + distance
+}
+
+// adoptedConfigs are the configurations of an adopted topic: for the internal topics those that Kafka gives them.
+func (n *Node) adoptedConfigs(topic string) map[string]string {
+	compacted := func(compression, segmentBytes string) map[string]string {
+		return map[string]string{"cleanup.policy": "compact", "compression.type": compression, "segment.bytes": fmt.Sprint(n.Config().Int(segmentBytes))}
+	}
+	switch topic {
+	case offsetsTopic:
+		return compacted("producer", "offsets.topic.segment.bytes")
+	case "__transaction_state":
+		return compacted("uncompressed", "transaction.state.log.segment.bytes")
+	}
+	return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}
+}
