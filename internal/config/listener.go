@@ -66,8 +66,11 @@ func parseListener(text string) (Listener, error) {
 		return Listener{}, fmt.Errorf("%q: %q is not a port (0 … 65535)", text, address[colon+1:])
 	}
 	host := address[:colon]
-	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+	bracketed := strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")
+	if bracketed {
 		host = host[1 : len(host)-1]
+	}
+	if bracketed || strings.Contains(host, ":") { // Kafka takes ::1 without brackets, too
 		if _, err := netip.ParseAddr(host); err != nil {
 			return Listener{}, fmt.Errorf("%q: %q is not an IPv6 address", text, host)
 		}

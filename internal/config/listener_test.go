@@ -85,7 +85,7 @@ func TestListenersRefused(t *testing.T) {
 }
 
 func FuzzParseListener(f *testing.F) {
-	for _, s := range []string{"PLAINTEXT://:9092", "a://[::1]:0", "X://h_1.b-c:65535", " ://:0"} {
+	for _, s := range []string{"PLAINTEXT://:9092", "a://[::1]:0", "X://h_1.b-c:65535", " ://:0", "a://::1:0", "0://::0"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
