@@ -76,12 +76,13 @@ func (l *Log) flushLocked() error {
 	if err := l.epochs.write(l.fs, l.dir, true); err != nil {
 		return l.fail("write "+l.dir+"/"+leaderEpochFile, err)
 	}
-	if syncNames && !dirty && !l.unsyncedDir { // else the directory is synced elsewhere
+	syncDirs := l.unsyncedDir && v.end > from
+	if syncNames && !dirty && !syncDirs { // else the directory is synced elsewhere
 		if err := l.fs.SyncDir(l.dir); err != nil {
 			return l.fail("sync the directory "+l.dir, err)
 		}
 	}
-	if l.unsyncedDir && v.end > from {
+	if syncDirs {
 		// Records in a directory that is lost, or that no longer says which topic it
 		// belongs to, would be lost too.
 		err := errors.Join(l.syncFile(l.dir+"/"+partitionMetadataFile), l.fs.SyncDir(l.dir), l.fs.SyncDir(path.Dir(l.dir)))
