@@ -24,3 +24,17 @@ func TestFlushOfASegmentThatBeganWithNothingToFlush(t *testing.T) {
 		t.Errorf("records that were flushed, after a power cut (-want +got):\n%s", d)
 	}
 }
+
+// TestFlushOfALogThatWasClosedEmpty: closing an empty log flushes nothing, so the
+// names of its files are not durable when it is opened again.
+func TestFlushOfALogThatWasClosedEmpty(t *testing.T) {
+	disk := newDisk(t)
+	tl := openTest(t, disk, nil).reopen(nil)
+	tl.add(plainBatch(t, 1, 1))
+	must(t, tl.Flush())
+	left, err := tryOpen(t, disk.CrashClone(nil), nil)
+	must(t, err)
+	if d := cmp.Diff([]string{"0 value 0 of 1"}, left.contents()); d != "" {
+		t.Errorf("records that were flushed, after a power cut (-want +got):\n%s", d)
+	}
+}

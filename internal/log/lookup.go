@@ -1,7 +1,9 @@
 package log
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 
 	"github.com/gokafka/gokafka/internal/protocol"
@@ -17,10 +19,24 @@ type Found struct {
 // OffsetForTimestamp returns the first record with a timestamp of at least ms, in
 // the order of offsets. It decompresses no more than the batch that holds it.
 func (l *Log) OffsetForTimestamp(ms int64) (Found, error) {
-	if err := l.check(); err != nil {
-		return Found{}, err
+	return l.lookUp(func(v *view, start int64) (Found, error) { return v.offsetForTimestamp(ms, start) })
+}
+
+// lookUp calls fn with a view and the log start, and again when a segment of the
+// view has left the log meanwhile.
+func (l *Log) lookUp(fn func(v *view, start int64) (Found, error)) (Found, error) {
+	for attempt := 0; ; attempt++ {
+		if err := l.check(); err != nil {
+			return Found{}, err
+		}
+		f, err := fn(l.view.Load(), l.logStart.Load())
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || attempt == 3 {
+			return f, err
+		}
 	}
-	v, start := l.view.Load(), l.logStart.Load()
+}
+
+func (v *view) offsetForTimestamp(ms, start int64) (Found, error) {
 	for i := v.floor(start); i < len(v.segments); i++ {
 		s := v.segments[i]
 		if v.sizeOf(i) == 0 {
@@ -47,11 +63,9 @@ func (l *Log) OffsetForTimestamp(ms int64) (Found, error) {
 
 // OffsetOfMaxTimestamp returns the first record with the largest timestamp
 // (KIP-734).
-func (l *Log) OffsetOfMaxTimestamp() (Found, error) {
-	if err := l.check(); err != nil {
-		return Found{}, err
-	}
-	v, start := l.view.Load(), l.logStart.Load()
+func (l *Log) OffsetOfMaxTimestamp() (Found, error) { return l.lookUp((*view).offsetOfMaxTimestamp) }
+
+func (v *view) offsetOfMaxTimestamp(start int64) (Found, error) {
 	best, in := timestampOffset{noTimestamp, -1}, -1
 	for i := v.floor(start); i < len(v.segments); i++ {
 		if v.sizeOf(i) == 0 {

@@ -393,6 +393,9 @@ func (ld *loader) finish() error {
 	}
 	active := ld.segments[len(ld.segments)-1]
 	active.unsyncedIndexes = true
+	if active.size.Load() == 0 { // perhaps never written to: then nothing of it was flushed, its name neither
+		active.unsyncedName, l.unsyncedDir = true, true
+	}
 	if err := active.load(); err != nil {
 		return err
 	}
