@@ -164,7 +164,7 @@ func (c *cleaning) look(l *Log) *cleanJob {
 	c.mu.Lock()
 	skip := c.mu.running[l] != nil || c.mu.uncleanable[l] != nil
 	c.mu.Unlock()
-	if skip || !l.config.Load().CleanupCompact || l.check() != nil {
+	if skip || !l.config.Load().CleanupCompact || l.check() != nil || l.moving.Load() {
 		return nil
 	}
 	cleanedTo, generation := c.m.cleanedOf(l).get(l.tp)
@@ -186,8 +186,8 @@ func (c *cleaning) begin(ctx context.Context, j *cleanJob) context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.running[j.log] = &runningClean{cancel, make(chan struct{})}
-	if now, ok := c.m.Get(j.log.tp); !ok || now != j.log {
-		cancel() // deleted since it was looked at: abort may have come before this
+	if now, ok := c.m.Get(j.log.tp); !ok || now != j.log || j.log.moving.Load() {
+		cancel() // deleted, or on its way, since it was looked at: abort may have come before this
 	}
 	return ctx
 }
@@ -202,7 +202,7 @@ func (c *cleaning) end(l *Log) {
 }
 
 // abort stops the cleaning of a log, and waits until its files are let alone. The
-// log must have left Manager.mu.logs, so that it is not chosen again. A nil l is
+// log must have left Manager.mu.logs or be moving, so that it is not chosen again. A nil l is
 // not cleaned.
 func (c *cleaning) abort(l *Log) {
 	c.mu.Lock()

@@ -46,6 +46,23 @@ func suffixedName(tp protocol.TopicPartition, suffix string) string {
 	return name[:min(len(name), maxNameBytes-len(tail))] + tail
 }
 
+// futureName returns a new name for the directory of a partition on its way in from
+// another log directory. It is never cut: the next start must know whose it is.
+func futureName(tp protocol.TopicPartition) (name string, ok bool) {
+	var id [16]byte
+	rand.Read(id[:])
+	name = tp.String() + "." + hex.EncodeToString(id[:]) + suffixFuture
+	return name, len(name) <= maxNameBytes
+}
+
+// parseFutureName takes a name made by futureName apart.
+func parseFutureName(name string) (tp protocol.TopicPartition, ok bool) {
+	if !hasSuffix(name, suffixFuture) {
+		return tp, false
+	}
+	return parseDirName(name[:strings.LastIndexByte(name, '.')])
+}
+
 // hasSuffix reports whether name was made by suffixedName with the suffix.
 func hasSuffix(name, suffix string) bool {
 	rest, ok := strings.CutSuffix(name, suffix)

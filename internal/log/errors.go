@@ -31,6 +31,10 @@ func corrupt(file string, position int64, format string, args ...any) error {
 // ErrClosed is what a closed log answers; to a client it is KAFKA_STORAGE_ERROR.
 var ErrClosed = fmt.Errorf("the log is closed: %w", kerr.KafkaStorageError)
 
+// ErrMoved is what a log answers that has gone to another log directory: its
+// Successor goes on. To a client it is KAFKA_STORAGE_ERROR.
+var ErrMoved = fmt.Errorf("the partition has moved to another log directory: %w", kerr.KafkaStorageError)
+
 // errDeleted is what a deleted log answers.
 var errDeleted = fmt.Errorf("the partition was deleted: %w", kerr.UnknownTopicOrPartition)
 

@@ -56,8 +56,8 @@ func (l *Log) flushLocked() error {
 	if err := l.directory.err(); err != nil {
 		return err
 	}
-	if why := l.closed.Load(); why == &errDeleted {
-		return errDeleted // the files may have other names by now
+	if why := l.closed.Load(); why == &errDeleted || why == &ErrMoved {
+		return *why // the files may have other names by now
 	}
 	v := l.view.Load()
 	from := l.recoveryPoint.Load()

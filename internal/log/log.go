@@ -44,6 +44,8 @@ type Log struct {
 	recoveryPoint atomic.Int64
 	unreplicated  atomic.Bool           // there are ended transactions at or above the high watermark
 	closed        atomic.Pointer[error] // why nothing goes any more
+	successor     atomic.Pointer[Log]   // the same partition in another log directory, once it has moved
+	moving        atomic.Bool           // it is being copied to another log directory: nothing may be cleaned
 	hints         [hintSlots]atomic.Pointer[hint]
 	lastFlushMs   atomic.Int64
 
@@ -106,6 +108,9 @@ func newLog(fsys vfs.FS, dir string, o Options) *Log {
 	if tp, ok := parseDirName(path.Base(dir)); ok {
 		l.tp = tp
 		l.logger = o.Logger.With(tp.Fields()...)
+	} else if tp, ok := parseFutureName(path.Base(dir)); ok {
+		l.tp = tp
+		l.logger = o.Logger.With(append(tp.Fields(), zap.String("dir", dir))...)
 	} else {
 		l.logger = o.Logger.With(zap.String("dir", dir))
 	}
@@ -300,11 +305,16 @@ func (l *Log) closeForDelete() {
 	defer l.mu.Unlock()
 	l.flushMu.Lock() // a flush on its way comes to its end first
 	defer l.flushMu.Unlock()
+	l.leave(&errDeleted)
+}
+
+// leave ends the use of the log's files. l.mu and l.flushMu must be held.
+func (l *Log) leave(why *error) {
 	// Kafka opens a directory on its way out like any other, and recovers one without indexes. It will be removed either way: an error is none.
 	if s := l.view.Load().active(); l.check() == nil && s.load() == nil {
 		_ = s.finishIndexes(false)
 	}
-	l.closed.Store(&errDeleted)
+	l.closed.Store(why)
 	for _, s := range l.view.Load().segments {
 		s.log.remove()
 		s.offsets.file.remove()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"iter"
 	"maps"
 	"path"
@@ -40,13 +39,20 @@ type Manager struct {
 	clusterID string
 	dirs      []*logDir // in the order of log.dirs
 	cleaning  *cleaning
+	failures  chan DirFailure
+	assigned  func(tp protocol.TopicPartition, topicID [16]byte) (dir [16]byte, ok bool)
 	closeOnce sync.Once
 	closeErr  error
+
+	lifecycle sync.Mutex // held while a log is retired, or replaced by its copy; taken before mu
 
 	mu struct {
 		sync.RWMutex
 		logs        map[protocol.TopicPartition]*Log
 		damaged     map[protocol.TopicPartition]damagedLog // could not be opened
+		futures     map[protocol.TopicPartition]*Log       // copies in another log directory that will replace them
+		preferred   map[protocol.TopicPartition]string     // log directories for logs that are not there yet
+		duplicates  []dirLog                               // found by Load in a second directory
 		brokerEpoch int64
 	}
 
@@ -65,12 +71,15 @@ type logDir struct {
 	lock  io.Closer // nil when offline from the start
 	clean bool      // the last stop was a clean one
 
-	loaded bool // all logs were opened, or found damaged
+	loaded  bool     // all logs were opened, or found damaged
+	futures []string // names of the directories of unfinished moves, as of the start
 
 	recoveryPoints, startOffsets, highWatermarks offsets // as of the start
 
 	cleaned *cleanedOffsets
-	written map[string]string // last content of each checkpoint; used by Run and then Close
+
+	checkpointMu sync.Mutex
+	written      map[string]string // guarded by checkpointMu: last content of each checkpoint
 }
 
 // damagedLog is a partition that could not be opened.
@@ -130,6 +139,9 @@ func (m *Manager) Get(tp protocol.TopicPartition) (*Log, bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	l, ok := m.mu.logs[tp]
+	if ok {
+		l = l.latest()
+	}
 	return l, ok
 }
 
@@ -159,69 +171,6 @@ func (m *Manager) Damaged() map[protocol.TopicPartition]error {
 	return errs
 }
 
-// Create makes an empty log in the log directory with the fewest partitions. An
-// existing log with the same topic id is returned as it is.
-//
-// Errors: kerr.KafkaStorageError, also for a partition that is there but damaged.
-func (m *Manager) Create(tp protocol.TopicPartition, topicID [16]byte, c config.Topic) (*Log, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if l := m.mu.logs[tp]; l != nil {
-		if id := l.TopicID(); id != topicID && id != [16]byte{} {
-			return nil, storageError("create "+tp.String(), fmt.Errorf("%s belongs to topic id %s, not %s", l.Dir(), formatID(id), formatID(topicID)))
-		}
-		l.SetConfig(c)
-		if l.TopicID() != topicID {
-			return l, l.SetTopicID(topicID)
-		}
-		return l, nil
-	}
-	if d, ok := m.mu.damaged[tp]; ok {
-		return nil, storageError("create "+tp.String(), d.err)
-	}
-	dir, err := m.placeLocked()
-	if err != nil {
-		return nil, storageError("create "+tp.String(), err)
-	}
-	name := dir.path + "/" + tp.String()
-	if _, err := m.fs.Stat(name); err == nil {
-		return nil, storageError("create "+tp.String(), fmt.Errorf("%s is there already but was not loaded", name))
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return nil, storageError("create "+tp.String(), err)
-	}
-	if err := dir.cleaned.forget(tp); err != nil {
-		return nil, err
-	}
-	o := m.logOptions(dir, c)
-	o.TopicID = topicID
-	l, err := create(m.fs, name, o.withDefaults())
-	if err != nil {
-		_ = m.fs.RemoveAll(name) // what was begun, on a full disk say, would be in the way of the next attempt
-		return nil, err
-	}
-	m.mu.logs[tp] = l
-	return l, nil
-}
-
-// placeLocked returns the log directory with the fewest partitions. m.mu must be
-// held.
-func (m *Manager) placeLocked() (*logDir, error) {
-	counts := make(map[string]int, len(m.dirs))
-	for _, l := range m.mu.logs {
-		counts[path.Dir(l.dir)]++
-	}
-	var best *logDir
-	for _, d := range m.dirs {
-		if d.err() == nil && (best == nil || counts[d.path] < counts[best.path]) {
-			best = d
-		}
-	}
-	if best == nil {
-		return nil, fmt.Errorf("all log directories are offline: %w", m.dirs[0].err())
-	}
-	return best, nil
-}
-
 func (m *Manager) logOptions(d *logDir, c config.Topic) Options {
 	return Options{
 		Config: c, NowMs: m.nowMs, Logger: m.logger, ProducerIDExpirationMs: m.config().Int64("producer.id.expiration.ms"),
@@ -243,7 +192,11 @@ func (m *Manager) MarkStray(tp protocol.TopicPartition) error {
 }
 
 func (m *Manager) retire(tp protocol.TopicPartition, suffix string) error {
+	m.lifecycle.Lock()
+	defer m.lifecycle.Unlock()
+	m.discardFuture(tp)
 	m.mu.Lock()
+	delete(m.mu.preferred, tp)
 	l, damaged := m.mu.logs[tp], m.mu.damaged[tp]
 	delete(m.mu.logs, tp)
 	delete(m.mu.damaged, tp)
@@ -265,6 +218,9 @@ func (m *Manager) retire(tp protocol.TopicPartition, suffix string) error {
 	}
 	renamed := path.Dir(dir) + "/" + suffixedName(tp, suffix)
 	if err := m.fs.Rename(dir, renamed); err != nil {
+		if d := m.dirOf(dir); d != nil && vfs.IsDiskFailure(err) {
+			return m.failDir(d, "delete "+tp.String(), err)
+		}
 		return storageError("delete "+tp.String(), err)
 	}
 	m.logger.Info("took a partition away", append(tp.Fields(), zap.String("dir", renamed))...)
@@ -300,45 +256,6 @@ func (m *Manager) poke() {
 	}
 }
 
-// DirUsage describes one log directory, for DescribeLogDirs.
-type DirUsage struct {
-	Dir           string
-	Err           error // why it is offline
-	Total, Usable int64 // bytes of the volume
-	Partitions    []PartitionUsage
-}
-
-// PartitionUsage is a partition in a log directory.
-type PartitionUsage struct {
-	protocol.TopicPartition
-	SizeBytes int64
-}
-
-// DirUsage describes all log directories, in the order of log.dirs.
-func (m *Manager) DirUsage() []DirUsage {
-	usage := make([]DirUsage, len(m.dirs))
-	at := map[string]*DirUsage{}
-	for i, d := range m.dirs {
-		usage[i] = DirUsage{Dir: d.path, Err: d.err(), Total: -1, Usable: -1}
-		at[d.path] = &usage[i]
-		if usage[i].Err != nil {
-			continue
-		}
-		total, free, err := m.fs.Usage(d.path)
-		if err != nil {
-			m.logger.Warn("cannot tell the size of a volume", zap.String("dir", d.path), zapErr(err))
-			continue
-		}
-		usage[i].Total, usage[i].Usable = total, free
-	}
-	for tp, l := range m.All() {
-		if u := at[path.Dir(l.dir)]; u != nil {
-			u.Partitions = append(u.Partitions, PartitionUsage{tp, l.SizeBytes()})
-		}
-	}
-	return usage
-}
-
 // Close stops everything: it flushes and closes all logs, writes the checkpoints
 // and the mark of a clean stop, and unlocks the directories. Run must have
 // returned. Closing twice is harmless.
@@ -349,35 +266,39 @@ func (m *Manager) Close() error {
 
 func (m *Manager) close() error {
 	started := time.Now()
-	m.mu.RLock()
-	logs := maps.Clone(m.mu.logs)
-	m.mu.RUnlock()
 	var errs []error
 	for _, d := range m.dirs {
 		if d.lock == nil {
 			continue
 		}
-		errs = append(errs, m.closeDir(d, logs), d.lock.Close())
+		errs = append(errs, m.closeDir(d), m.unlock(d))
 	}
 	err := errors.Join(errs...)
 	if err == nil {
-		m.logger.Debug("closed all logs", zap.Int("logs", len(logs)), zap.Duration("took", time.Since(started)))
+		m.logger.Debug("closed all logs", zap.Duration("took", time.Since(started)))
 	}
 	return err
+}
+
+// unlock lets go of a log directory. Of one that has failed nothing can be said any
+// more.
+func (m *Manager) unlock(d *logDir) error {
+	if err := d.lock.Close(); err != nil && d.err() == nil {
+		return err
+	}
+	return nil
 }
 
 // closeThreads is how many logs of a directory are closed at a time, at least:
 // closing is waiting for fsyncs, and a stop has ten seconds.
 const closeThreads = 16
 
-func (m *Manager) closeDir(d *logDir, logs map[protocol.TopicPartition]*Log) error {
-	var mine []*Log
-	for _, l := range logs {
-		if path.Dir(l.dir) == d.path {
-			mine = append(mine, l)
-		}
+func (m *Manager) closeDir(d *logDir) error {
+	if d.err() != nil {
+		return nil // that was told when it happened, and there is nothing to save
 	}
-	if err := parallel(max(m.recoveryThreads(), closeThreads), mine, (*Log).Close); err != nil {
+	mine := m.logsIn(d)
+	if err := parallel(max(m.recoveryThreads(), closeThreads), mine, func(in dirLog) error { return in.log.Close() }); err != nil {
 		return fmt.Errorf("close the logs in %s: %w", d.path, err)
 	}
 	if err := d.err(); err != nil {

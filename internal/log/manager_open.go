@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +36,8 @@ func OpenDirs(o ManagerOptions) (*Manager, error) {
 	}
 	m.mu.logs = map[protocol.TopicPartition]*Log{}
 	m.mu.damaged = map[protocol.TopicPartition]damagedLog{}
+	m.mu.futures = map[protocol.TopicPartition]*Log{}
+	m.mu.preferred = map[protocol.TopicPartition]string{}
 	m.queue.toFlush = map[*Log]struct{}{}
 	m.mu.brokerEpoch = -1
 	m.cleaning = newCleaning(m)
@@ -47,6 +49,7 @@ func OpenDirs(o ManagerOptions) (*Manager, error) {
 		}
 		return nil, err
 	}
+	m.watchDirs()
 	return m, nil
 }
 
@@ -77,6 +80,11 @@ func (m *Manager) openDirs(o ManagerOptions) error {
 		metas[i] = meta
 		working++
 	}
+	for _, d := range m.dirs {
+		if err := d.err(); err != nil && working > 0 { // the others go on without it
+			m.logger.Error("log directory is offline", zap.String("dir", d.path), zapErr(err))
+		}
+	}
 	if working == 0 {
 		return fmt.Errorf("%w; make it a directory that this user can write to, or set log.dirs to another one", m.dirs[0].err())
 	}
@@ -84,15 +92,23 @@ func (m *Manager) openDirs(o ManagerOptions) error {
 		return err
 	}
 	for _, d := range m.dirs {
-		if err := d.err(); err != nil { // the others go on without it
-			m.logger.Error("log directory is offline", zap.String("dir", d.path), zapErr(err))
+		if d.err() != nil {
 			continue
 		}
 		if err := m.takeMark(d); err != nil {
-			return storageError("remove the mark of a clean stop in "+d.path, err)
+			_ = m.failDir(d, "remove the mark of a clean stop in "+d.path, err) // told
+			d.clean = false
 		}
 	}
-	return nil
+	return m.noneLeft()
+}
+
+// noneLeft returns an error when all log directories are offline.
+func (m *Manager) noneLeft() error {
+	if len(m.Dirs()) > 0 {
+		return nil
+	}
+	return fmt.Errorf("all log directories are offline: %w", m.dirs[0].err())
 }
 
 // takeMark notes whether the last stop was a clean one, and removes the mark. Were
@@ -163,6 +179,7 @@ func (m *Manager) adopt(metas []*metaProperties, nodeID int32) error {
 			return fmt.Errorf("%s belongs to cluster %s, but %s says %s: set log.dirs to the directories of one cluster", name, meta.clusterID, source, m.clusterID)
 		}
 	}
+	isNew := !slices.ContainsFunc(metas, func(meta *metaProperties) bool { return meta != nil })
 	if m.clusterID == "" {
 		m.clusterID = formatID(newID())
 	}
@@ -177,12 +194,21 @@ func (m *Manager) adopt(metas []*metaProperties, nodeID int32) error {
 		if want.directoryID == [16]byte{} {
 			want.directoryID = newID()
 		}
+		for _, other := range m.dirs[:i] {
+			if other.err() == nil && other.id == want.directoryID {
+				return fmt.Errorf("%s and %s have the same directory.id %s in %s: one is a copy of the other; take the copy out of log.dirs",
+					other.path, d.path, formatID(want.directoryID), metaPropertiesFile)
+			}
+		}
 		d.id = want.directoryID
 		if metas[i] != nil && *metas[i] == want {
 			continue
 		}
+		if metas[i] == nil && !isNew {
+			m.logger.Warn("a log directory is empty and new to this node; if it should hold data, look whether its disk is mounted", zap.String("dir", d.path))
+		}
 		if err := m.fs.WriteFileAtomic(d.path+"/"+metaPropertiesFile, want.format(time.UnixMilli(m.nowMs())), true); err != nil {
-			return storageError("write "+d.path+"/"+metaPropertiesFile, err)
+			_ = m.failDir(d, "write "+d.path+"/"+metaPropertiesFile, err) // told
 		}
 	}
 	return nil
@@ -217,6 +243,10 @@ func (m *Manager) Load(ctx context.Context, topicConfig func(topic string) confi
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	if err := m.noneLeft(); err != nil {
+		return err
+	}
+	m.settle(topicConfig)
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	m.logger.Info("loaded all logs", zap.Int("logs", len(m.mu.logs)), zap.Int("damaged", len(m.mu.damaged)), zap.Bool("clean_shutdown", m.WasClean()), zap.Duration("took", time.Since(started)))
@@ -229,8 +259,8 @@ func (m *Manager) loadDir(ctx context.Context, d *logDir, topicConfig func(topic
 	}
 	tps, err := m.prepareDir(d)
 	if err != nil {
-		d.fail(storageError("load the log directory "+d.path, err))
-		return d.err()
+		_ = m.failDir(d, "load the log directory "+d.path, err) // told
+		return nil
 	}
 	var loaded atomic.Int64
 	progress := time.Now()
@@ -244,6 +274,16 @@ func (m *Manager) loadDir(ctx context.Context, d *logDir, topicConfig func(topic
 		}
 		return nil
 	})
+	if err == nil {
+		err = parallel(m.recoveryThreads(), d.futures, func(name string) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			tp, _ := parseFutureName(name)
+			m.loadFuture(d, name, tp, topicConfig(tp.Topic))
+			return nil
+		})
+	}
 	d.loaded = err == nil
 	return err
 }
@@ -276,7 +316,7 @@ func (m *Manager) prepareDir(d *logDir) ([]protocol.TopicPartition, error) {
 		case hasSuffix(info.Name, suffixStray):
 			m.logger.Warn("a stray partition lies in a log directory: remove it when it is not wanted", zap.String("dir", name))
 		case hasSuffix(info.Name, suffixFuture):
-			m.logger.Warn("ignored the unfinished move of a partition", zap.String("dir", name))
+			d.futures = append(d.futures, info.Name)
 		case isPartition && tp.Topic != MetadataTopic:
 			tps = append(tps, tp)
 		}
@@ -301,14 +341,15 @@ func (m *Manager) loadLog(d *logDir, tp protocol.TopicPartition, c config.Topic)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if other := m.mu.logs[tp]; err == nil && other != nil {
-		l.closeForDelete()
-		err = storageError("load "+l.dir, fmt.Errorf("the partition is in %s too: remove one of them", path.Dir(other.dir)))
-		m.logger.Error("ignored a second directory of a partition", append(tp.Fields(), zapErr(err))...)
+	if err == nil && m.mu.logs[tp] != nil {
+		m.mu.duplicates = append(m.mu.duplicates, dirLog{tp, l})
 		return
 	}
 	if err != nil {
 		m.logger.Error("partition is offline", append(tp.Fields(), zapErr(err))...)
+		if vfs.IsDiskFailure(err) {
+			_ = m.failDir(d, "load "+d.path+"/"+tp.String(), err) // told
+		}
 		m.mu.damaged[tp] = damagedLog{d, err}
 		return
 	}

@@ -3,7 +3,6 @@ package log
 import (
 	"context"
 	"errors"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -104,11 +103,14 @@ func (m *Manager) doQueued() time.Duration {
 	})
 	m.queue.Unlock()
 	for _, l := range flushes {
-		if err := l.Flush(); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, errDeleted) {
+		if err := l.Flush(); err != nil && !errors.Is(err, ErrClosed) && !errors.Is(err, errDeleted) && !errors.Is(err, ErrMoved) {
 			m.logger.Error("cannot flush a log that has rolled", append(l.tp.Fields(), zapErr(err))...)
 		}
 	}
 	for _, name := range due {
+		if d := m.dirOf(name); d != nil && d.err() != nil {
+			continue // the next start removes it
+		}
 		if err := m.fs.RemoveAll(name); err != nil {
 			m.logger.Error("cannot remove what was deleted", zap.String("dir", name), zapErr(err))
 		}
@@ -170,15 +172,16 @@ func (m *Manager) checkpointAll(file string) error {
 	return errors.Join(errs...)
 }
 
-// checkpoint writes checkpoints of a log directory, unless they are as they were.
-// Only Run and Close call it, one after the other.
+// checkpoint writes checkpoints of a log directory. One that is as it was is not
+// written again, but for the recovery points: that shows once a minute whether the
+// directory can still be written.
 func (m *Manager) checkpoint(d *logDir, files ...string) error {
+	d.checkpointMu.Lock()
+	defer d.checkpointMu.Unlock()
 	for _, file := range files {
 		o := offsets{}
-		for tp, l := range m.All() {
-			if path.Dir(l.dir) != d.path {
-				continue
-			}
+		for _, in := range m.logsIn(d) {
+			tp, l := in.tp, in.log
 			switch file {
 			case recoveryPointFile:
 				o[tp] = l.RecoveryPoint()
@@ -194,15 +197,17 @@ func (m *Manager) checkpoint(d *logDir, files ...string) error {
 		}
 		m.keepDamaged(d, file, o)
 		text := formatOffsets(o)
-		if d.written[file] == string(text) {
+		if d.written[file] == string(text) && file != recoveryPointFile {
+			if err := m.probe(d); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := m.fs.WriteFileAtomic(d.path+"/"+file, text, true); err != nil {
-			err = storageError("write "+d.path+"/"+file, err)
-			if !vfs.IsNoSpace(err) {
-				d.fail(err)
+			if vfs.IsNoSpace(err) {
+				return storageError("write "+d.path+"/"+file, err)
 			}
-			return err
+			return m.failDir(d, "write "+d.path+"/"+file, err)
 		}
 		d.written[file] = string(text)
 	}

@@ -251,9 +251,10 @@ func TestOneBadDirectoryDoesNotStopTheOthers(t *testing.T) {
 	if usage[0].Err == nil || usage[1].Err != nil || usage[1].Total <= 0 || len(usage[1].Partitions) != 2 {
 		t.Errorf("usage: %+v", usage)
 	}
-	if err := m.Close(); !errors.Is(err, kerr.KafkaStorageError) {
-		t.Errorf("Close: %v", err)
+	if f := <-m.Failures(); f.Dir != "/d1" || f.ID != m.DirectoryID("/d1") || !errors.Is(f.Err, kerr.KafkaStorageError) {
+		t.Errorf("told of %+v", f)
 	}
+	must(t, m.Close()) // the failure was told, and the others are closed
 	if _, ok := files(t, disk, "/d1")[cleanShutdownFile]; ok {
 		t.Error("a directory that failed was marked as closed")
 	}

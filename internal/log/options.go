@@ -64,9 +64,10 @@ func (o Options) withDefaults() Options {
 // directory is a log directory's fate, shared by its logs: an I/O error of one of
 // them takes all offline, as the disk can no longer be trusted.
 type directory struct {
-	path   string
-	id     [16]byte
-	failed atomic.Pointer[error] // the first failure
+	path     string
+	id       [16]byte
+	failed   atomic.Pointer[error] // the first failure
+	failures chan<- DirFailure     // is told of it, with a place free for it; nil for a log alone
 }
 
 func (d *directory) err() error {
@@ -77,6 +78,14 @@ func (d *directory) err() error {
 }
 
 // fail notes a failure and reports whether it is the first.
-func (d *directory) fail(err error) bool { return d.failed.CompareAndSwap(nil, &err) }
+func (d *directory) fail(err error) bool {
+	if !d.failed.CompareAndSwap(nil, &err) {
+		return false
+	}
+	if d.failures != nil {
+		d.failures <- DirFailure{Dir: d.path, ID: d.id, Err: err}
+	}
+	return true
+}
 
 func zapErr(err error) zap.Field { return zap.NamedError("err", err) }

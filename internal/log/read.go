@@ -56,13 +56,14 @@ func (l *Log) Read(from, until int64, maxBytes int32, minOne bool) (Region, erro
 		}
 		r, err := l.read(v, from, min(until, v.end), int64(maxBytes), minOne)
 		if err == nil {
+			r.log = l
 			return r, nil
 		}
 		// Retention, a truncation or the partition's deletion may have taken away
 		// what the view shows.
 		stale := errors.Is(err, fs.ErrNotExist) || l.view.Load().cuts != v.cuts
 		if !stale || attempt == 3 {
-			return Region{}, storageError("read "+l.dir, err)
+			return Region{}, l.readFailed("read "+l.dir, err)
 		}
 	}
 }

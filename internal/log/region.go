@@ -11,6 +11,7 @@ import (
 // empty and needs none. The bytes are those of the log: nothing is copied until
 // somebody asks.
 type Region struct {
+	log      *Log
 	h        *handle
 	position int64
 	length   int
@@ -49,7 +50,7 @@ func (r Region) AppendTo(dst []byte) ([]byte, error) {
 		dst = grown
 	}
 	if err := readFull(r.h, dst[n:n+r.length], r.position); err != nil {
-		return dst[:n], storageError("read "+r.h.Name(), err)
+		return dst[:n], r.log.readFailed("read "+r.h.Name(), err)
 	}
 	return dst[:n+r.length], nil
 }
@@ -61,7 +62,7 @@ func (r Region) ReadAt(p []byte, off int64) (int, error) {
 	}
 	want := p[:min(int64(len(p)), int64(r.length)-off)]
 	if err := readFull(r.h, want, r.position+off); err != nil {
-		return 0, storageError("read "+r.h.Name(), err)
+		return 0, r.log.readFailed("read "+r.h.Name(), err)
 	}
 	if len(want) < len(p) {
 		return len(want), io.EOF

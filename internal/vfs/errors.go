@@ -10,3 +10,20 @@ import (
 func IsNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
+
+// IsDiskFailure reports whether err is the operating system's word that a disk or a
+// directory cannot be used: an I/O error, read-only, no permission. A file that is
+// missing, a full disk, and a process that is out of descriptors or memory are
+// something else.
+func IsDiskFailure(err error) bool {
+	var no syscall.Errno
+	if !errors.As(err, &no) || IsNoSpace(err) {
+		return false
+	}
+	for _, other := range []syscall.Errno{syscall.ENOENT, syscall.EEXIST, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN} {
+		if no == other {
+			return false
+		}
+	}
+	return true
+}
