@@ -60,7 +60,7 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	}
 	r.Region = region
 	if o.ReadCommitted && region.Len() > 0 {
-		if r.Aborted, err = p.log.AbortedTxns(o.Offset, region.EndOffset()); err != nil {
+		if r.Aborted, err = region.AbortedTxns(o.Offset); err != nil {
 			region.Release()
 			return ReadResult{}, fmt.Errorf("aborted transactions of %s: %w", p.tp, err)
 		}

@@ -24,7 +24,6 @@ func committedView(l *Log, maxBytes int32) (latest, all map[string]string, err e
 			return nil, nil, err
 		}
 		b, err := r.AppendTo(nil)
-		end := r.EndOffset()
 		r.Release()
 		if err != nil {
 			return nil, nil, err
@@ -32,7 +31,7 @@ func committedView(l *Log, maxBytes int32) (latest, all map[string]string, err e
 		if len(b) == 0 {
 			break // a gap up to the end
 		}
-		aborted, err := l.AbortedTxns(next, end)
+		aborted, err := r.AbortedTxns(next)
 		if err != nil {
 			return nil, nil, err
 		}

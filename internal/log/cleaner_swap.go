@@ -257,13 +257,6 @@ func (l *Log) swap(cuts int, old []*segment, cleaned *cleanedSegment) (deleted [
 	if l.check() != nil || v.cuts != cuts || at < 0 || at+len(old) >= len(v.segments) || !slices.Equal(v.segments[at:at+len(old)], old) {
 		return nil, errCleaningAborted
 	}
-	for _, s := range old {
-		txns, err := s.abortedTxns()
-		if err != nil {
-			return nil, err
-		}
-		s.leftTxns.Store(&txns) // its file will be gone while readers may still ask
-	}
 	cleaned.modifiedMs.Store(old[len(old)-1].modifiedMs.Load())
 	cleaned.createdMs = old[0].createdMs
 	if err := cleaned.renameAll(extCleaned, extSwap); err != nil {

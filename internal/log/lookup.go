@@ -185,8 +185,11 @@ func (l *Log) AbortedTxns(from, to int64) ([]AbortedTxn, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
+	return l.view.Load().abortedTxns(from, to)
+}
+
+func (v *view) abortedTxns(from, to int64) ([]AbortedTxn, error) {
 	var aborted []AbortedTxn
-	v := l.view.Load()
 	for i := v.floor(from); i < len(v.segments); i++ {
 		txns, err := v.segments[i].abortedTxns()
 		if err != nil {

@@ -56,6 +56,7 @@ func (l *Log) Read(from, until int64, maxBytes int32, minOne bool) (Region, erro
 		}
 		r, err := l.read(v, from, min(until, v.end), int64(maxBytes), minOne)
 		if err == nil {
+			r.view = v
 			r.log = l
 			return r, nil
 		}

@@ -12,6 +12,7 @@ import (
 // somebody asks.
 type Region struct {
 	log      *Log
+	view     *view // in which it was found
 	h        *handle
 	position int64
 	length   int
@@ -28,6 +29,17 @@ func (r Region) StartOffset() int64 { return r.start }
 
 // EndOffset returns one past the last offset of the last batch.
 func (r Region) EndOffset() int64 { return r.end }
+
+// AbortedTxns returns the aborted transactions that have records in the region from
+// offset from on, as Log.AbortedTxns does. Other than that it goes by the segments
+// in which the region was found: the log's may have been cleaned twice since, and
+// remember nothing of records that are still in this region.
+func (r Region) AbortedTxns(from int64) ([]AbortedTxn, error) {
+	if r.length == 0 {
+		return nil, nil
+	}
+	return r.view.abortedTxns(from, r.end)
+}
 
 // File returns the file and where in it the region begins, for sendfile; nil for
 // an empty region. The file must not be used after Release, nor be closed.

@@ -43,7 +43,7 @@ type segment struct {
 	// it; 0 when unknown.
 	lastRelative atomic.Int32
 	largest      atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
-	leftTxns     atomic.Pointer[[]AbortedTxn]    // of a segment that a cleaned one replaces: what its index held
+	leftTxns     atomic.Pointer[[]AbortedTxn]    // of a segment that has left the log: what its index held
 
 	// The rest belongs to the writer and is guarded by Log.mu.
 	createdMs       int64
@@ -276,7 +276,11 @@ func (s *segment) closeIdle(keepLog bool) {
 func (s *segment) markDeleted() (names []string, err error) { return s.leave(segmentExts[:]) }
 
 // leave is markDeleted for some of the files; the segment cannot be used any more.
+// Who has a Region of it may still ask for its aborted transactions.
 func (s *segment) leave(exts []string) (names []string, err error) {
+	if txns, err := s.abortedTxns(); err == nil { // a damaged index must not keep a segment
+		s.leftTxns.Store(&txns)
+	}
 	for _, ext := range exts {
 		name := s.path(ext)
 		err := s.fs.Rename(name, name+extDeleted)
