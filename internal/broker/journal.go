@@ -69,11 +69,11 @@ func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.
 		return err
 	}
 	var buf []byte
-	for next := p.log.StartOffset(); next < p.log.EndOffset(); {
+	for next := p.log().StartOffset(); next < p.log().EndOffset(); {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		region, err := p.log.Read(next, p.log.EndOffset(), loadBytes, true)
+		region, err := p.log().Read(next, p.log().EndOffset(), loadBytes, true)
 		if err != nil {
 			return fmt.Errorf("load %s from offset %d: %w", p.tp, next, err)
 		}
@@ -99,6 +99,10 @@ func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.
 }
 
 func loadBatch(batch protocol.Batch, from int64, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error {
+	// A start after a clean stop checks nothing, and a flipped bit may well read as another offset.
+	if err := batch.CheckCRC(); err != nil {
+		return fmt.Errorf("the batch at offset %d: %w", batch.BaseOffset(), err)
+	}
 	for r, err := range batch.Records() {
 		if err != nil {
 			return fmt.Errorf("records of the batch at offset %d: %w", batch.BaseOffset(), err)

@@ -221,6 +221,12 @@ func (ld *loader) openActive() error {
 		}
 	}
 	position, err := s.batchBefore(size)
+	if misfit := s.misfit.Load(); err == nil && misfit != nil {
+		ld.logger.Warn("rebuilding the indexes of a segment", zap.String("segment", s.path(extLog)), zapErr(misfit))
+		if err = s.rebuildIndexes(ld.indexInterval()); err == nil {
+			position, err = s.batchBefore(size)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -379,6 +385,9 @@ func (ld *loader) replay(h *handle, s *segment, b header) (*AbortedTxn, error) {
 // finish makes the log visible.
 func (ld *loader) finish() error {
 	l, start := ld.Log, ld.logStart.Load()
+	if ld.end < ld.o.RecoveryPoint {
+		ld.logger.Warn("the log ends before its recovery point: records that were durable are missing", zap.String("dir", ld.dir), zap.Int64("offset", ld.end), zap.Int64("recovery_point", ld.o.RecoveryPoint))
+	}
 	l.epochs.truncateEnd(ld.end)
 	l.epochs.truncateStart(start)
 	l.highWatermark.Store(min(max(ld.o.HighWatermark, start), ld.end))

@@ -224,7 +224,7 @@ func TestRecoveryPointBoundsTheScan(t *testing.T) {
 	}
 	clear(reads)
 	again := openTest(t, fsys, func(o *Options) { o.Config, o.Clean = tl.o.Config, true })
-	if len(reads) != 1 || reads[last.path(extLog)] != 1 {
+	if len(reads) != 1 || reads[last.path(extLog)] > 2 { // whether the index is right, and the batches behind its last entry
 		t.Errorf("a clean start read: %v", reads)
 	}
 	if n := len(again.view.Load().segments); n < 3 {

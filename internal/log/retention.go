@@ -45,6 +45,7 @@ func (l *Log) Retain(nowMs int64) (int, error) {
 	if err := l.check(); err != nil {
 		return 0, err
 	}
+	l.tellMisfits()
 	n, err := l.countExpired(l.view.Load(), nowMs)
 	if err != nil || n == 0 {
 		return 0, err
@@ -139,4 +140,15 @@ func (l *Log) removeSegments(segments []*segment, delayMs int64) error {
 		}
 	}
 	return nil
+}
+
+// tellMisfits warns of offset indexes that were found not to fit. Who finds it is
+// a reader without a logger. l.mu must be held.
+func (l *Log) tellMisfits() {
+	for _, s := range l.view.Load().segments {
+		if misfit := s.misfit.Load(); misfit != nil && !s.toldMisfit {
+			s.toldMisfit = true
+			l.logger.Warn("a damaged offset index is not used until the next start makes it anew: reading takes longer", zapErr(misfit))
+		}
+	}
 }

@@ -47,7 +47,7 @@ func eachHeader(r io.ReaderAt, name string, pos, end int64, fn func(h header) bo
 	var window []byte // bytes of the file at [windowPos, windowPos+len(window))
 	var windowPos int64
 	for pos < end {
-		if end-pos < protocol.BatchHeaderBytes {
+		if pos < 0 || end-pos < protocol.BatchHeaderBytes {
 			return pos, corrupt(name, pos, "%d bytes are less than the header of a batch", end-pos)
 		}
 		if pos+protocol.BatchHeaderBytes > windowPos+int64(len(window)) {

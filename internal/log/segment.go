@@ -44,12 +44,14 @@ type segment struct {
 	lastRelative atomic.Int32
 	largest      atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
 	leftTxns     atomic.Pointer[[]AbortedTxn]    // of a segment that has left the log: what its index held
+	misfit       atomic.Pointer[CorruptionError] // why the offset index is not used
 
 	// The rest belongs to the writer and is guarded by Log.mu.
 	createdMs       int64
 	firstTimestamp  int64 // largest of the first batch, which segment.ms counts from; unknown below −1
 	bytesSinceIndex int64 // since the batch that has the last entry of the offset index
 	appended        bool  // since it was opened
+	toldMisfit      bool  // misfit was logged
 
 	// Guarded by Log.flushMu:
 	unsyncedName    bool // the directory was not synced since the file was made
@@ -175,6 +177,7 @@ func (s *segment) resetIndexes() error {
 	s.largest.Store(&timestampOffset{noTimestamp, s.base})
 	s.lastRelative.Store(0)
 	s.bytesSinceIndex = 0
+	s.misfit.Store(nil)
 	return nil
 }
 
