@@ -98,9 +98,10 @@ func compat(ctx context.Context, o options) (failed int, err error) {
 	}
 	fmt.Printf("installed (%.0f s)\n", time.Since(start).Seconds())
 	if err := e.runAll(ctx, selected); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%w (logs: %s)", err, tmp)
 	}
-	failed = e.report.print(selected)
+	e.report.print(selected)
+	failed = e.report.count()[failedVerdict]
 	fmt.Printf("compat took %.0f s\n", time.Since(start).Seconds())
 	if failed > 0 || o.keep {
 		fmt.Println("logs:", tmp)

@@ -50,9 +50,9 @@ func (r *report) has(row, scenario string) bool {
 	return ok
 }
 
-// print writes a table per section, then what was skipped and what failed, and returns the number of failures.
+// print writes a table per section, then what was skipped and what failed.
 // A cell is the seconds it took, FAIL, "skip", or "·" for what the row does not have.
-func (r *report) print(rows []row) (failed int) {
+func (r *report) print(rows []row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range sections {
@@ -96,7 +96,6 @@ func (r *report) print(rows []row) (failed int) {
 		fmt.Println(strings.Join(fails, "\n"))
 	}
 	fmt.Println()
-	return len(fails)
 }
 
 func (r *report) table(s section, rows []row) {
@@ -131,14 +130,20 @@ func (r *report) table(s section, rows []row) {
 	}
 }
 
-func (r *report) printTotals() {
+// count is the number of results by verdict.
+func (r *report) count() (n [3]int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var n [3]int
 	for _, results := range r.results {
 		for _, res := range results {
 			n[res.verdict]++
 		}
 	}
+	return n
+}
+
+// printTotals prints the closing line, which CI reads.
+func (r *report) printTotals() {
+	n := r.count()
 	fmt.Printf("%d passed, %d failed, %d skipped\n", n[passed], n[failedVerdict], n[skipped])
 }

@@ -159,10 +159,11 @@ func (e *env) runAll(ctx context.Context, selected []row) error {
 		return err
 	}
 	if shared != nil {
-		if err := shared.stop(); err != nil {
-			e.report.add("shared broker", "stop", result{verdict: failedVerdict, why: err.Error()})
-			return fmt.Errorf("the shared broker: %w", err)
+		start := time.Now()
+		if err := shared.stop(); err != nil { // a panic in its log, too
+			e.report.add("shared broker", "stop", result{verdict: failedVerdict, took: time.Since(start), why: err.Error()})
 		}
+		fmt.Printf("%s stopped (%.1f s)\n", e.kind(), time.Since(start).Seconds())
 	}
 	return ctx.Err()
 }
