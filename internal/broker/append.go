@@ -45,7 +45,7 @@ func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error
 
 // append appends validated batches, commits them when this is the only replica, and wakes whom that concerns.
 func (p *Partition) append(s *replicaState, batches []byte, o log.AppendOptions) (log.Appended, error) {
-	a, err := p.log.Append(batches, o)
+	a, err := onLog(p, func(l *log.Log) (log.Appended, error) { return l.Append(batches, o) })
 	if err != nil {
 		return log.Appended{}, fmt.Errorf("append to %s: %w", p.tp, err)
 	}

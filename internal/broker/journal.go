@@ -69,11 +69,11 @@ func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.
 		return err
 	}
 	var buf []byte
-	for next := p.log.StartOffset(); next < p.log.EndOffset(); {
+	for next := p.log().StartOffset(); next < p.log().EndOffset(); {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		region, err := p.log.Read(next, p.log.EndOffset(), loadBytes, true)
+		region, err := onLog(p, func(l *log.Log) (log.Region, error) { return l.Read(next, l.EndOffset(), loadBytes, true) })
 		if err != nil {
 			return fmt.Errorf("load %s from offset %d: %w", p.tp, next, err)
 		}

@@ -24,26 +24,26 @@ func (p *Partition) OffsetForTimestamp(timestampMs int64, readCommitted bool, le
 	if err := p.CheckLeaderEpoch(leaderEpoch); err != nil {
 		return log.Found{}, err
 	}
-	end := p.log.HighWatermark()
+	end := p.log().HighWatermark()
 	if readCommitted {
-		end = p.log.LastStableOffset()
+		end = p.log().LastStableOffset()
 	}
 	switch timestampMs {
 	case TimestampLatest:
 		return log.Found{Offset: end, TimestampMs: -1, LeaderEpoch: p.LeaderEpoch(), OK: true}, nil
 	case TimestampEarliest, TimestampEarliestLocal:
-		start := p.log.StartOffset()
-		return log.Found{Offset: start, TimestampMs: -1, LeaderEpoch: p.log.EpochAt(start), OK: true}, nil
+		start := p.log().StartOffset()
+		return log.Found{Offset: start, TimestampMs: -1, LeaderEpoch: p.log().EpochAt(start), OK: true}, nil
 	case TimestampLatestTiered, TimestampEarliestPendingUpload:
 		return log.Found{Offset: -1, TimestampMs: -1, LeaderEpoch: -1}, nil
 	}
-	find := p.log.OffsetForTimestamp
+	find := func(l *log.Log) (log.Found, error) { return l.OffsetForTimestamp(timestampMs) }
 	if timestampMs == TimestampMax {
-		find = func(int64) (log.Found, error) { return p.log.OffsetOfMaxTimestamp() }
+		find = (*log.Log).OffsetOfMaxTimestamp
 	} else if timestampMs < 0 {
 		return log.Found{}, fmt.Errorf("%s: timestamp %d has no meaning: %w", p.tp, timestampMs, kerr.InvalidRequest)
 	}
-	found, err := find(timestampMs)
+	found, err := onLog(p, find)
 	if err != nil {
 		return log.Found{}, fmt.Errorf("look up timestamp %d in %s: %w", timestampMs, p.tp, err)
 	}
@@ -61,7 +61,7 @@ func (p *Partition) EndOffsetForEpoch(requested, current int32) (epoch int32, en
 	if err := p.CheckLeaderEpoch(current); err != nil {
 		return -1, -1, err
 	}
-	epoch, endOffset = p.log.EndOffsetForEpoch(requested)
+	epoch, endOffset = p.log().EndOffsetForEpoch(requested)
 	return epoch, endOffset, nil
 }
 
@@ -75,14 +75,14 @@ func (p *Partition) DeleteRecords(offset int64) (lowWatermark int64, err error) 
 	if t := p.topic.Load(); !t.CleanupDelete {
 		return -1, fmt.Errorf("records of %s cannot be deleted: its cleanup.policy has no delete: %w", p.tp, kerr.PolicyViolation)
 	}
-	high := p.log.HighWatermark()
+	high := p.log().HighWatermark()
 	if offset == -1 {
 		offset = high
 	}
 	if offset < 0 || offset > high {
 		return -1, fmt.Errorf("offset %d of %s is beyond the high watermark %d: %w", offset, p.tp, high, kerr.OffsetOutOfRange)
 	}
-	start, err := p.log.DeleteRecordsTo(offset)
+	start, err := onLog(p, func(l *log.Log) (int64, error) { return l.DeleteRecordsTo(offset) })
 	if err != nil {
 		return -1, fmt.Errorf("delete the records of %s before %d: %w", p.tp, offset, err)
 	}

@@ -17,7 +17,7 @@ import (
 type Partition struct {
 	tp     protocol.TopicPartition
 	id     [16]byte
-	log    *log.Log
+	newest atomic.Pointer[log.Log] // the log, or one that has moved and knows where to; see log
 	config func() *config.Config
 	logger *zap.Logger
 	nowMs  func() int64
@@ -33,6 +33,28 @@ type replicaState struct {
 	leaderEpoch int32
 	isr         []int32
 	deleted     bool
+	failed      error // why its log cannot be used
+}
+
+// log returns the partition's log. It is another one after a move to another log directory.
+func (p *Partition) log() *log.Log {
+	l := p.newest.Load()
+	for next := l.Successor(); next != nil; next = l.Successor() {
+		p.newest.CompareAndSwap(l, next)
+		l = next
+	}
+	return l
+}
+
+// onLog calls fn with the partition's log, and again with its successor when the log moves to another log directory meanwhile.
+func onLog[T any](p *Partition, fn func(*log.Log) (T, error)) (T, error) {
+	for {
+		l := p.log()
+		v, err := fn(l)
+		if err == nil || l.Successor() == nil {
+			return v, err
+		}
+	}
 }
 
 // TopicPartition returns the partition's name.
@@ -45,19 +67,19 @@ func (p *Partition) TopicID() [16]byte { return p.id }
 func (p *Partition) LeaderEpoch() int32 { return p.state.Load().leaderEpoch }
 
 // HighWatermark returns the offset up to which, exclusively, records are committed and may be read.
-func (p *Partition) HighWatermark() int64 { return p.log.HighWatermark() }
+func (p *Partition) HighWatermark() int64 { return p.log().HighWatermark() }
 
 // LogStartOffset returns the first offset that is still there.
-func (p *Partition) LogStartOffset() int64 { return p.log.StartOffset() }
+func (p *Partition) LogStartOffset() int64 { return p.log().StartOffset() }
 
 // LogEndOffset returns the offset that the next record will get.
-func (p *Partition) LogEndOffset() int64 { return p.log.EndOffset() }
+func (p *Partition) LogEndOffset() int64 { return p.log().EndOffset() }
 
 // LastStableOffset returns the offset up to which, exclusively, a reader of committed transactions may read.
-func (p *Partition) LastStableOffset() int64 { return p.log.LastStableOffset() }
+func (p *Partition) LastStableOffset() int64 { return p.log().LastStableOffset() }
 
 // Producers returns the state of the producers that the partition remembers.
-func (p *Partition) Producers() []log.ProducerState { return p.log.Producers() }
+func (p *Partition) Producers() []log.ProducerState { return p.log().Producers() }
 
 // Config returns the topic's effective configuration as of the last image.
 func (p *Partition) Config() *config.Topic { return p.topic.Load() }
@@ -86,7 +108,7 @@ func (p *Partition) CheckLeaderEpoch(current int32) error {
 
 // WaitCommitted returns when every record before offset end is committed.
 func (p *Partition) WaitCommitted(ctx context.Context, end int64) error {
-	if p.log.HighWatermark() >= end {
+	if p.log().HighWatermark() >= end {
 		return nil
 	}
 	w := NewWaiter()
@@ -95,7 +117,7 @@ func (p *Partition) WaitCommitted(ctx context.Context, end int64) error {
 		if _, err := p.leader(); err != nil {
 			return err
 		}
-		if p.log.HighWatermark() >= end {
+		if p.log().HighWatermark() >= end {
 			return nil
 		}
 		if err := w.Wait(ctx); err != nil {
@@ -110,6 +132,8 @@ func (p *Partition) leader() (*replicaState, error) {
 	switch {
 	case s.deleted:
 		return nil, fmt.Errorf("%s was deleted: %w", p.tp, kerr.UnknownTopicOrPartition)
+	case s.failed != nil:
+		return nil, offline(p.tp, s.failed)
 	case !s.leading:
 		return nil, fmt.Errorf("%s is not led by this node: %w", p.tp, kerr.NotLeaderForPartition)
 	}
@@ -120,7 +144,10 @@ func (p *Partition) leader() (*replicaState, error) {
 func (p *Partition) become(s replicaState) error {
 	prev := p.state.Load()
 	if s.leading && (prev == nil || prev.leaderEpoch != s.leaderEpoch || !prev.leading) {
-		if err := p.log.AssignLeaderEpoch(s.leaderEpoch, p.log.EndOffset()); err != nil {
+		_, err := onLog(p, func(l *log.Log) (_ struct{}, err error) {
+			return struct{}{}, l.AssignLeaderEpoch(s.leaderEpoch, l.EndOffset())
+		})
+		if err != nil {
 			return fmt.Errorf("%s: begin leader epoch %d: %w", p.tp, s.leaderEpoch, err)
 		}
 	}
@@ -135,10 +162,14 @@ func (p *Partition) advanceHighWatermark(s *replicaState) (moved bool) {
 	if !s.leading || len(s.isr) > 1 {
 		return false
 	}
-	end := p.log.EndOffset()
-	if p.log.HighWatermark() >= end {
-		return false
+	for {
+		l := p.log()
+		if end := l.EndOffset(); l.HighWatermark() < end {
+			l.SetHighWatermark(end)
+			moved = true
+		}
+		if l.Successor() == nil { // else the successor may not have heard of it
+			return moved
+		}
 	}
-	p.log.SetHighWatermark(end)
-	return true
 }

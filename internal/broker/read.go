@@ -42,7 +42,7 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	if err := p.CheckLeaderEpoch(o.LeaderEpoch); err != nil {
 		return ReadResult{}, err
 	}
-	r := ReadResult{HighWatermark: p.log.HighWatermark(), LastStableOffset: p.log.LastStableOffset(), LogStartOffset: p.log.StartOffset()}
+	r := ReadResult{HighWatermark: p.log().HighWatermark(), LastStableOffset: p.log().LastStableOffset(), LogStartOffset: p.log().StartOffset()}
 	if o.LastFetchedEpoch >= 0 {
 		diverging, err := p.diverging(o)
 		if err != nil || diverging != nil {
@@ -54,7 +54,7 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 	if o.ReadCommitted {
 		until = r.LastStableOffset
 	}
-	region, err := p.log.Read(o.Offset, until, o.MaxBytes, o.MinOne)
+	region, err := onLog(p, func(l *log.Log) (log.Region, error) { return l.Read(o.Offset, until, o.MaxBytes, o.MinOne) })
 	if err != nil {
 		return r, fmt.Errorf("read %s: %w", p.tp, err)
 	}
@@ -70,7 +70,7 @@ func (p *Partition) Read(o ReadOptions) (ReadResult, error) {
 
 // diverging returns where the client's log left ours, nil when it did not.
 func (p *Partition) diverging(o ReadOptions) (*EpochEnd, error) {
-	epoch, end := p.log.EndOffsetForEpoch(o.LastFetchedEpoch)
+	epoch, end := p.log().EndOffsetForEpoch(o.LastFetchedEpoch)
 	if epoch < 0 || end < 0 {
 		return nil, fmt.Errorf("%s: no end offset for the last fetched epoch %d: %w", p.tp, o.LastFetchedEpoch, kerr.OffsetOutOfRange)
 	}

@@ -40,9 +40,11 @@ type Manager struct {
 	dirs      []*logDir // in the order of log.dirs
 	cleaning  *cleaning
 	failures  chan DirFailure
-	assigned  func(tp protocol.TopicPartition, topicID [16]byte) (dir [16]byte, ok bool)
-	closeOnce sync.Once
-	closeErr  error
+
+	moveThrottle throttle
+	assigned     func(tp protocol.TopicPartition, topicID [16]byte) (dir [16]byte, ok bool)
+	closeOnce    sync.Once
+	closeErr     error
 
 	lifecycle sync.Mutex // held while a log is retired, or replaced by its copy; taken before mu
 

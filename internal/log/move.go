@@ -1,6 +1,7 @@
 package log
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -99,10 +100,10 @@ func (m *Manager) StartMove(tp protocol.TopicPartition, dir string) (*Move, erro
 }
 
 func (m *Manager) createFuture(d *logDir, from *Log) (*Log, error) {
-	base, ok := futureName(from.tp)
-	if !ok {
-		return nil, fmt.Errorf("the topic name of %s is too long for a move: %w", from.tp, kerr.InvalidTopicException)
+	if err := CheckMovable(from.tp); err != nil {
+		return nil, err
 	}
+	base, _ := futureName(from.tp)
 	name := d.path + "/" + base
 	o := m.logOptions(d, *from.config.Load())
 	o.TopicID, o.LogStartOffset = from.TopicID(), from.StartOffset()
@@ -130,6 +131,9 @@ func (v *Move) Failed() bool { return v.dir.err() != nil }
 // Errors: kerr.UnknownTopicOrPartition when the partition was deleted,
 // kerr.KafkaStorageError.
 func (v *Move) Copy(maxBytes int32) (n int, err error) {
+	if err := v.to.check(); err != nil {
+		return 0, err
+	}
 	cuts := v.from.view.Load().cuts
 	if !v.matched || v.cuts != cuts {
 		if err := v.match(); err != nil {
@@ -277,8 +281,19 @@ func (v *Move) replace() (*Log, error) {
 	if err := v.inherit(); err != nil {
 		return nil, err
 	}
+	// Who has read from the log before it moved may still ask for these.
+	for _, s := range from.view.Load().segments {
+		txns, err := s.abortedTxns()
+		if err != nil {
+			return nil, err
+		}
+		s.leftTxns.Store(&txns)
+	}
 	next, err := v.m.reopen(v.dir, to, *from.config.Load())
 	if err != nil {
+		for _, s := range from.view.Load().segments {
+			s.leftTxns.Store(nil) // they stay
+		}
 		return nil, err
 	}
 	from.recoveryPoint.Store(next.RecoveryPoint()) // who waits for a flush has one
@@ -367,4 +382,24 @@ func (l *Log) latest() *Log {
 		l = next
 	}
 	return l
+}
+
+// Pay waits until n bytes that were copied are within a rate that all moves share.
+func (v *Move) Pay(ctx context.Context, n int, bytesPerSecond int64) error {
+	return v.m.moveThrottle.pay(ctx, n, float64(bytesPerSecond))
+}
+
+// CheckMovable returns nil for a partition whose name leaves room for that of a copy.
+//
+// Errors: kerr.InvalidTopicException.
+func CheckMovable(tp protocol.TopicPartition) error {
+	if _, ok := futureName(tp); !ok {
+		return fmt.Errorf("the topic name of %s is too long for a move: %w", tp, kerr.InvalidTopicException)
+	}
+	return nil
+}
+
+// SameDir reports whether two paths name the same one of log.dirs.
+func (m *Manager) SameDir(a, b string) bool {
+	return absolute(cleanDir(a)) == absolute(cleanDir(b))
 }

@@ -139,13 +139,7 @@ func reservedDir(id [16]byte) bool { return [15]byte(id[:15]) == [15]byte{} && i
 // hasOnlineDir says whether the broker can use the directory.
 func (s *step) hasOnlineDir(broker int32, dir [16]byte) bool {
 	b := s.img.Broker(broker)
-	switch {
-	case b == nil, dir == dirLost:
-		return false
-	case dir == dirUnassigned, dir == dirMigrating, len(b.LogDirs) == 0:
-		return true
-	}
-	return slices.Contains(b.LogDirs, dir)
+	return b != nil && b.HasOnlineDir(dir)
 }
 
 // defaultDir is the directory of a new replica as far as the controller can tell: the broker's only one, else the broker's choice.
