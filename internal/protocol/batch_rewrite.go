@@ -27,7 +27,7 @@ type keptRecord struct {
 
 // RetainOptions say what Retain does besides dropping records.
 type RetainOptions struct {
-	// DeleteHorizonMs is written to a batch that keeps a tombstone (a record without a value) and has no delete horizon yet (KIP-534).
+	// DeleteHorizonMs is written to a batch that keeps a tombstone (a record without a value) and has no delete horizon yet (KIP-534); below 0 it is not.
 	DeleteHorizonMs int64
 	// SetHorizon writes it to a batch without tombstones too: a marker of a transaction of which nothing else is left.
 	SetHorizon bool
@@ -73,7 +73,7 @@ func (w *Rewriter) Retain(dst []byte, b Batch, o RetainOptions, keep func(Record
 		return dst, res, corrupt(b, err)
 	}
 	at := len(dst)
-	newHorizon := (tombstones || o.SetHorizon) && !b.HasDeleteHorizon()
+	newHorizon := (tombstones || o.SetHorizon) && !b.HasDeleteHorizon() && o.DeleteHorizonMs >= 0
 	switch {
 	case res.Kept == 0 && !o.KeepEmpty:
 		return dst, res, nil
