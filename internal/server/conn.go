@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -21,11 +22,15 @@ const (
 	writeChunkBytes = 1 << 20
 )
 
-// conn is one connection; all but interruptRead runs on its own goroutine.
+// conn is one connection; all but interruptRead and cancel runs on its own goroutine.
 type conn struct {
 	server *Server
 	net    net.Conn
+	cancel context.CancelFunc // ends the request under way
 	info   ConnInfo
+
+	turns   atomic.Uint64 // odd while a request is handled
+	watched uint64        // guarded by Server.mu: turns at the last look
 }
 
 // interruptRead ends a wait for the next request. It may be called from any goroutine; the loop sees the server's context ended and leaves.
@@ -70,7 +75,9 @@ func (c *conn) serveOne(ctx context.Context, session Session, r *bufio.Reader) e
 	}
 	in.bytes = frame
 
+	c.turns.Add(1)
 	response, err := session.Handle(ctx, frame)
+	c.turns.Add(1)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,8 @@
 //
 //	accept loop (one per listener) ──► conn.serve: read frame ─► Session.Handle ─► write response ─► …
 //
-// Goroutines: an accept loop per listener and a loop per connection, all owned by [Server], ended and waited for by [Server.Shutdown].
+// Goroutines: an accept loop per listener, a loop per connection, and one that looks for peers that left while their request is handled, all owned
+// by [Server], ended and waited for by [Server.Shutdown].
 //
 // Memory: an idle connection holds its goroutine's stack and a small read buffer. The buffers of frames and responses come from pools when the
 // first bytes of a request have arrived and go back when its response is written. A frame's buffer grows with the bytes that really arrive, so

@@ -75,7 +75,8 @@ type Server struct {
 	conns     map[*conn]struct{}        // guarded by mu
 	closing   bool                      // guarded by mu
 	nextID    uint64                    // guarded by mu
-	running   sync.WaitGroup            // accept loops and connection loops
+	running   sync.WaitGroup            // accept loops, connection loops and the watch
+	watching  sync.Once
 }
 
 // ErrServerClosed is what Serve returns after Shutdown.
@@ -101,6 +102,7 @@ func (s *Server) Serve(name string, l net.Listener) error {
 	}
 	s.listeners[l] = struct{}{}
 	s.running.Add(1)
+	s.watching.Do(func() { s.running.Go(s.watch) })
 	s.mu.Unlock()
 	defer s.running.Done()
 	defer func() { _ = l.Close() }()
@@ -147,8 +149,9 @@ func (s *Server) start(listener string, nc net.Conn) {
 		return
 	}
 	s.nextID++
+	ctx, cancel := context.WithCancel(s.ctx)
 	c := &conn{
-		server: s, net: nc,
+		server: s, net: nc, cancel: cancel,
 		info: ConnInfo{Listener: listener, RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), ID: s.nextID},
 	}
 	s.conns[c] = struct{}{}
@@ -157,7 +160,8 @@ func (s *Server) start(listener string, nc net.Conn) {
 
 	go func() {
 		defer s.running.Done()
-		c.serve(s.ctx)
+		c.serve(ctx)
+		cancel()
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()
