@@ -87,7 +87,7 @@ func ParseBody(h Header, body []byte) (kmsg.Request, error) {
 		return nil, fmt.Errorf("%s version %d: %w", kmsg.NameForKey(h.Key), h.Version, kerr.UnsupportedVersion)
 	}
 	if l := layoutOf(h.Key); l == nil || !l.fits(h.Version, body) {
-		return nil, fmt.Errorf("%s version %d: %d bytes do not have what they announce: %w", kmsg.NameForKey(h.Key), h.Version, len(body), kerr.InvalidRequest)
+		return nil, fmt.Errorf("%s version %d: %d bytes do not have what they announce, or more than %d elements: %w", kmsg.NameForKey(h.Key), h.Version, len(body), maxElements, kerr.InvalidRequest)
 	}
 	req.SetVersion(h.Version)
 	if err := req.ReadFrom(body); err != nil {

@@ -43,7 +43,13 @@ type walker struct {
 	wireReader
 	version  int16
 	flexible bool
+	left     int // elements that may still come
 }
+
+// maxElements is how many array elements a request may have in all. An element may be one byte on the wire and becomes some hundred bytes in memory,
+// with its answer: a request of the allowed 100 MiB that names nothing but empty strings would take tens of gigabytes. The largest requests of real
+// clients, for all partitions of a large cluster, have some hundred thousand.
+const maxElements = 1 << 20
 
 // layoutOf returns the layout of a request, nil for one that kmsg does not know.
 func layoutOf(key int16) *layout {
@@ -53,9 +59,9 @@ func layoutOf(key int16) *layout {
 	return &requestLayouts[key]
 }
 
-// fits reports whether body has all that its lengths and counts announce. Bytes behind the body do not matter.
+// fits reports whether body has all that its lengths and counts announce, and no more than maxElements of it. Bytes behind the body do not matter.
 func (l *layout) fits(version int16, body []byte) bool {
-	w := walker{wireReader: wireReader{b: body}, version: version, flexible: version >= l.flexible}
+	w := walker{wireReader: wireReader{b: body}, version: version, flexible: version >= l.flexible, left: maxElements}
 	w.walk(l.fields)
 	return !w.bad
 }
@@ -112,10 +118,11 @@ func (w *walker) elements(of []field, n int) {
 		return
 	}
 	// kmsg's rule: an element is a byte or more.
-	if n > len(w.b) {
+	if n > len(w.b) || n > w.left {
 		w.fail()
 		return
 	}
+	w.left -= n
 	if len(of) == 1 && of[0].kind == fixed {
 		w.span(n * of[0].size)
 		return
@@ -131,10 +138,11 @@ func (w *walker) tags(known []tagged) {
 		content := w.span(int(w.uvarint()))
 		for i := range known {
 			if known[i].tag == tag && !w.bad {
-				inner := walker{wireReader: wireReader{b: content}, version: w.version, flexible: w.flexible}
+				inner := walker{wireReader: wireReader{b: content}, version: w.version, flexible: w.flexible, left: w.left}
 				if inner.walk(known[i].fields); inner.bad {
 					w.fail()
 				}
+				w.left = inner.left
 			}
 		}
 	}

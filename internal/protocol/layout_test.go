@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
@@ -47,6 +48,7 @@ func TestParseBodyDoesNotBelieveCounts(t *testing.T) {
 		"a million topics":          {Header{Key: 3, Version: 1}, many(0, 0x0f, 0xff, 0xff)},
 		"a million partitions":      {Header{Key: 1, Version: 3}, many(append(make([]byte, 16), 0, 0, 0, 1, 0, 1, 't', 0, 0x0f, 0, 0)...)},
 		"two billion partitions":    {Header{Key: 0, Version: 3}, many(0xff, 0xff, 0, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff)},
+		"too many that are there":   {Header{Key: 15, Version: 5}, append(append(binary.AppendUvarint(nil, maxElements+2), bytes.Repeat([]byte{1}, maxElements+1)...), 0, 0)},
 		"a string longer than that": {Header{Key: 10, Version: 0}, []byte{0x7f, 0xff, 'a'}},
 	} {
 		var before, after runtime.MemStats
