@@ -19,6 +19,7 @@ import (
 //     the answer arrives: clients never see LEADER_NOT_AVAILABLE for it (Kafka answers UNKNOWN_TOPIC_OR_PARTITION first).
 //     When it cannot be created the controller's error is the topic's;
 //   - names that no topic may have get INVALID_TOPIC_EXCEPTION;
+//   - a replica is offline when its broker is not there or fenced, or its log directory has failed (KIP-858);
 //   - the controller id is a broker that takes admin requests, as in KRaft.
 //
 // Version notes:
@@ -28,8 +29,6 @@ import (
 //   - v6: LISTENER_NOT_FOUND instead of LEADER_NOT_AVAILABLE for a leader without the client's listener.
 //   - v7: leader epoch (KIP-320). v8–v10: cluster authorized operations (KIP-430); v8: those of topics.
 //   - v10: topic ids in the answer; v12: in the request (UNKNOWN_TOPIC_ID). v13: top-level error.
-//
-// Knowingly missing: a replica whose log directory failed is not listed as offline.
 
 func (s *session) metadata(ctx context.Context, req *kmsg.MetadataRequest) (*kmsg.MetadataResponse, error) {
 	resp := req.ResponseKind().(*kmsg.MetadataResponse)
@@ -208,7 +207,8 @@ func (s *session) alive(image *metadata.Image, ids []int32) []int32 {
 func (s *session) offlineReplicas(image *metadata.Image, p *metadata.Partition) []int32 {
 	var offline []int32
 	for _, id := range p.Replicas {
-		if _, ok := s.aliveEndpoint(image.Broker(id)); !ok {
+		b := image.Broker(id)
+		if _, ok := s.aliveEndpoint(b); !ok || !b.HasOnlineDir(p.Directory(id)) {
 			offline = append(offline, id)
 		}
 	}

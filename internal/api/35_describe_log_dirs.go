@@ -13,15 +13,15 @@ import (
 // DescribeLogDirs: key 35, versions 0–5.
 //
 // Behaviour:
-//   - every log directory of this broker with the partitions asked for (null topics: all), their size, and the size of the volume; a directory
-//     that failed has an error and nothing else, one without any such partition is listed empty;
+//   - every log directory of this broker, by its absolute path, with the partitions asked for (null topics: all), their size, and the size of the
+//     volume; a directory that failed has KAFKA_STORAGE_ERROR and nothing else, one without any such partition is listed empty;
+//   - a partition on its way to another directory is listed in both, in the new one as a future replica with the number of records it lacks; a
+//     copy whose original is offline has lag -1 (KIP-113);
 //   - partitions that are not here are left out.
 //
 // Version notes:
 //   - v1: throttle time. v3: error at the top. v4: total and usable bytes of the volume (KIP-827). v5: cordoned (KIP-1066), always false:
 //     cordoned.log.dirs is not honoured.
-//
-// Missing: future replicas (AlterReplicaLogDirs).
 func (s *session) describeLogDirs(_ context.Context, req *kmsg.DescribeLogDirsRequest) (*kmsg.DescribeLogDirsResponse, error) {
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	wanted := func(string, int32) bool { return true }
@@ -59,7 +59,7 @@ func describeLogDir(d log.DirUsage, wanted func(topic string, partition int32) b
 			rd.Topics = append(rd.Topics, t)
 		}
 		rp := kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-		rp.Partition, rp.Size = p.TopicPartition.Partition, p.SizeBytes
+		rp.Partition, rp.Size, rp.OffsetLag, rp.IsFuture = p.TopicPartition.Partition, p.SizeBytes, p.OffsetLag, p.IsFuture
 		rd.Topics[i].Partitions = append(rd.Topics[i].Partitions, rp)
 	}
 	return rd

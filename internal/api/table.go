@@ -48,6 +48,7 @@ func init() {
 		31: handle(0, 3, (*session).deleteACLs),
 		32: handle(0, 4, (*session).describeConfigs),
 		33: handle(0, 2, (*session).alterConfigs),
+		34: handle(0, 2, (*session).alterReplicaLogDirs),
 		35: handle(0, 5, (*session).describeLogDirs),
 		37: handle(0, 3, (*session).createPartitions),
 		42: handle(0, 2, (*session).deleteGroups),

@@ -30,7 +30,7 @@ var logKeys = []Key{
 	{"log.message.timestamp.before.max.ms", TypeLong, "9223372036854775807", honour | cl, atLeast(0), "How far in the past a record's own time may lie."},
 	{"log.message.timestamp.after.max.ms", TypeLong, "3600000", honour | cl, atLeast(0), "How far in the future a record's own time may lie."},
 	{"log.initial.task.delay.ms", TypeLong, "30000", accept | internal, atLeast(0), "Wait after the start before the housekeeping of logs begins."},
-	{"log.dir.failure.timeout.ms", TypeLong, "30000", accept, atLeast(1), "A broker that cannot report a failed directory for so long stops."},
+	{"log.dir.failure.timeout.ms", TypeLong, "30000", honour, atLeast(1), "A broker that cannot report a failed directory for so long stops."},
 	{"log.cleaner.enable", TypeBoolean, "true", honour, unchecked, "Whether compaction runs."},
 	{"log.cleaner.threads", TypeInt, "1", honour | cl, atLeast(0), "Partitions that are compacted at the same time."},
 	{"log.cleaner.backoff.ms", TypeLong, "15000", honour | cl, atLeast(0), "Pause when there is nothing to compact."},

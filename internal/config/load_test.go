@@ -269,14 +269,14 @@ func TestAcceptedThoughUnusual(t *testing.T) {
 }
 
 func TestNothingIsDroppedSilently(t *testing.T) {
-	_, n, err := load(t, "num.partition=3\nretention.ms=5\nzzz=1\nlog.dir.failure.timeout.ms=4\nlog.initial.task.delay.ms=30000\n"+
+	_, n, err := load(t, "num.partition=3\nretention.ms=5\nzzz=1\nqueued.max.request.bytes=4\nlog.initial.task.delay.ms=30000\n"+
 		"listener.name.plaintext.max.connections=5\nrsm.config.x=1\nleader.replication.throttled.rate=1\nnum.partitions=2\nsuper.users=User:a\n"+
 		"inter.broker.protocol.version=2.8\nlog.cleanup.policy=compact\noffsets.topic.replication.factor=3\nhost.name=localhost\n", Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Notices{
-		NotHonoured: []string{"inter.broker.protocol.version", "listener.name.plaintext.max.connections", "log.dir.failure.timeout.ms", "rsm.config.x", "super.users"},
+		NotHonoured: []string{"inter.broker.protocol.version", "listener.name.plaintext.max.connections", "queued.max.request.bytes", "rsm.config.x", "super.users"},
 		Unknown: []Suggestion{{"num.partition", "f:1", "num.partitions"}, {"retention.ms", "f:2", "log.retention.ms"}, {"zzz", "f:3", ""},
 			{"leader.replication.throttled.rate", "f:8", ""}},
 		Legacy: []string{"host.name is a key of Kafka 2.x: honoured where listeners or advertised.listeners do not say otherwise"},

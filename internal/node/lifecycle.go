@@ -81,6 +81,7 @@ func (n *Node) heartbeat(ctx context.Context, wantShutdown bool) (*kmsg.BrokerHe
 	req.BrokerID, req.BrokerEpoch = n.Config().NodeID(), n.brokerEpoch()
 	req.CurrentMetadataOffset = n.metadata.Store().Image().Offset()
 	req.WantShutdown = wantShutdown
+	req.OfflineLogDirs = n.offlineDirs()
 	resp, err := req.RequestWith(ctx, n.metadata.Controller())
 	if err != nil {
 		return nil, err
@@ -126,6 +127,8 @@ func (n *Node) Run(ctx context.Context) error {
 		})
 	}
 	keep("logs", func() error { return n.logs.Run(ctx) })
+	keep("log directories", func() error { return n.watchLogDirs(ctx) })
+	keep("broker", func() error { return n.broker.Run(ctx) })
 	for _, l := range n.listeners {
 		keep("listener "+l.Name, func() error { return n.server.Serve(l.Name, l.net) })
 	}
@@ -148,7 +151,13 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	running.Wait()
 	n.signOff(grace)
-	err := errors.Join(cause, n.close())
+	err := n.close()
+	if cause != nil { // what else it has brought about is of less interest
+		if err != nil {
+			n.log.Warn("could not close everything", zap.Error(err))
+		}
+		err = cause
+	}
 	n.log.Info("stopped", zap.Duration("took", time.Since(began)), zap.Error(err))
 	return err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gokafka/gokafka/internal/coordinator/group"
 	"github.com/gokafka/gokafka/internal/log"
 	"github.com/gokafka/gokafka/internal/metadata"
+	"github.com/gokafka/gokafka/internal/protocol"
 	"github.com/gokafka/gokafka/internal/server"
 	"github.com/gokafka/gokafka/internal/vfs"
 )
@@ -65,6 +66,7 @@ type Node struct {
 
 	connLimits atomic.Pointer[limitsOf]
 	fault      chan error // holds one: what ends the node though nobody asked for it
+	offline    atomic.Pointer[[][16]byte]
 
 	logs      *log.Manager
 	metadata  *metadata.Local
@@ -114,7 +116,10 @@ func (n *Node) openDirs(context.Context) (err error) {
 		FS: n.options.FS, Dirs: cfg.LogDirs(), NodeID: cfg.NodeID(), ClusterID: cfg.ClusterID(),
 		Config: n.Config, Logger: n.options.Logger.Named("log"), NowMs: nowMs,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return n.checkMetadataDir()
 }
 
 func (n *Node) openMetadata(context.Context) (err error) {
@@ -154,6 +159,9 @@ func (n *Node) applyDynamicConfig(file *config.Config) func(prev, next *metadata
 
 func (n *Node) loadLogs(ctx context.Context) error {
 	image := n.metadata.Store().Image()
+	n.logs.UseAssignments(func(tp protocol.TopicPartition, topicID [16]byte) (dir [16]byte, ok bool) {
+		return n.assignedDir(image, tp, topicID)
+	})
 	return n.logs.Load(ctx, func(topic string) config.Topic { return n.Config().Topic(image.TopicConfig(topic)) })
 }
 
@@ -161,6 +169,7 @@ func (n *Node) startBroker(context.Context) error {
 	cfg, store := n.Config(), n.metadata.Store()
 	n.broker = broker.New(broker.Options{
 		NodeID: cfg.NodeID(), Config: n.Config, Logs: n.logs, Logger: n.options.Logger.Named("broker"), NowMs: nowMs,
+		Controller: n.metadata.Controller(), BrokerEpoch: n.brokerEpoch,
 	})
 	n.groups = group.New(group.Options{
 		Journal: n.broker.Journal(offsetsTopic), Config: n.Config, Logger: n.options.Logger.Named("group"),
