@@ -239,7 +239,7 @@ func TestRefused(t *testing.T) {
 		{"log.dirs=/a,/b,/a", "f:1: log.dirs: names /a twice"},
 		{"max.connections.per.ip=0", "f:1: max.connections.per.ip: can be 0 only when"},
 		{"max.connections.per.ip.overrides=host", `f:1: max.connections.per.ip.overrides: "host" is not host:count`},
-		{"queued.max.request.bytes=10", "f:1: queued.max.request.bytes: 10 is less than socket.request.max.bytes"},
+		{"metadata.max.idle.interval.ms=10", "f:1: queued.max.request.bytes: 10 is less than socket.request.max.bytes"},
 		{"log.cleaner.min.compaction.lag.ms=5\nlog.cleaner.max.compaction.lag.ms=4", "f:1: log.cleaner.min.compaction.lag.ms: 5 is more than"},
 		{"offsets.topic.replication.factor=99999", `f:1: offsets.topic.replication.factor: "99999" is too large, 32767 is the limit`},
 		{"log.cleaner.min.cleanable.ratio=2", `f:1: log.cleaner.min.cleanable.ratio: "2" is not allowed: value must be no more than 1`},
@@ -269,14 +269,14 @@ func TestAcceptedThoughUnusual(t *testing.T) {
 }
 
 func TestNothingIsDroppedSilently(t *testing.T) {
-	_, n, err := load(t, "num.partition=3\nretention.ms=5\nzzz=1\nqueued.max.request.bytes=4\nlog.initial.task.delay.ms=30000\n"+
+	_, n, err := load(t, "num.partition=3\nretention.ms=5\nzzz=1\nmetadata.max.idle.interval.ms=4\nlog.initial.task.delay.ms=30000\n"+
 		"listener.name.plaintext.max.connections=5\nrsm.config.x=1\nleader.replication.throttled.rate=1\nnum.partitions=2\nsuper.users=User:a\n"+
 		"inter.broker.protocol.version=2.8\nlog.cleanup.policy=compact\noffsets.topic.replication.factor=3\nhost.name=localhost\n", Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Notices{
-		NotHonoured: []string{"inter.broker.protocol.version", "listener.name.plaintext.max.connections", "queued.max.request.bytes", "rsm.config.x", "super.users"},
+		NotHonoured: []string{"inter.broker.protocol.version", "listener.name.plaintext.max.connections", "metadata.max.idle.interval.ms", "rsm.config.x", "super.users"},
 		Unknown: []Suggestion{{"num.partition", "f:1", "num.partitions"}, {"retention.ms", "f:2", "log.retention.ms"}, {"zzz", "f:3", ""},
 			{"leader.replication.throttled.rate", "f:8", ""}},
 		Legacy: []string{"host.name is a key of Kafka 2.x: honoured where listeners or advertised.listeners do not say otherwise"},
