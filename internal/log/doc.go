@@ -1,6 +1,6 @@
 // Package log keeps the records of partitions: for each an append-only sequence
-// of batches in segment files, with all that is needed to find, expire and
-// recover them. It knows nothing of topics' metadata, of replicas, of who may
+// of batches in segment files, with all that is needed to find, expire, compact
+// and recover them. It knows nothing of topics' metadata, of replicas, of who may
 // read, or of raft.
 //
 // # Directory
@@ -14,12 +14,16 @@
 //	  recovery-point-offset-checkpoint        below it everything is fsynced
 //	  replication-offset-checkpoint           high watermarks
 //	  log-start-offset-checkpoint             where DeleteRecords moved the start to
+//	  cleaner-offset-checkpoint               up to where compacted logs were cleaned
 //	  <topic>-<n>/                            one partition
 //	    00000000000000000000.log              batches, from this offset on
 //	    00000000000000000000.index            offset → position, 8 bytes each
 //	    00000000000000000000.timeindex        timestamp → offset, 12 bytes each
 //	    00000000000000000000.txnindex         aborted transactions, 34 bytes each
 //	    00000000000000000042.snapshot         state of the producers before offset 42
+//	    00000000000000000000.log.deleted      replaced or expired, on its way out
+//	    00000000000000000000.log.cleaned      a compacted segment that is being written
+//	    00000000000000000000.log.swap         and one that is put in its place
 //	    leader-epoch-checkpoint               leader epoch → its first offset
 //	    partition.metadata                    the topic's id
 //	  <topic>-<n>.<32 hex digits>-delete/     deleted, on its way out
@@ -29,6 +33,10 @@
 // them and may be missing or damaged: it is rebuilt. (The checkpoints of the log
 // directory are different: a recovery point only says what need not be looked at,
 // but a start offset and a high watermark cannot be derived.)
+//
+// Compaction leaves gaps between the offsets of a log, within batches and between
+// them, and batches without records; cleaner.go says how it goes, cleaner_swap.go
+// how its segments get into the log.
 //
 // # What is durable when
 //
@@ -47,10 +55,14 @@
 // A file is opened when it is needed, is counted while somebody reads from it,
 // and is closed when it has been idle, so that a quiet partition costs no
 // descriptor. Locks are taken in the order Manager.mu, Log.mu, Log.flushMu, and
-// then one of the leaves: Manager.queue, the locks of segments and files.
+// then one of the leaves: Manager.queue, cleanedOffsets.mu, the locks of segments
+// and files. cleaning.mu comes before Manager.mu.
 //
-// The package starts goroutines in Manager.Load and Manager.Close only, which
-// wait for them; Manager.Run works on its caller's goroutine.
+// The package starts goroutines in Manager.Load, Manager.Close and Manager.Run,
+// which wait for them. Run keeps house on its caller's goroutine, and cleans up to
+// log.cleaner.threads logs at a time on others. A cleaner takes Log.mu only to swap
+// segments, which is a few renames; it leaves when somebody wants the log
+// (cleaning.abort), and gives up when the log was truncated or shortened meanwhile.
 //
 // preallocate has no effect: files grow by appending, and indexes are never
 // larger than what they hold.
