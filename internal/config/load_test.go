@@ -239,7 +239,7 @@ func TestRefused(t *testing.T) {
 		{"log.dirs=/a,/b,/a", "f:1: log.dirs: names /a twice"},
 		{"max.connections.per.ip=0", "f:1: max.connections.per.ip: can be 0 only when"},
 		{"max.connections.per.ip.overrides=host", `f:1: max.connections.per.ip.overrides: "host" is not host:count`},
-		{"metadata.max.idle.interval.ms=10", "f:1: queued.max.request.bytes: 10 is less than socket.request.max.bytes"},
+		{"queued.max.request.bytes=10", "f:1: queued.max.request.bytes: 10 is less than socket.request.max.bytes"},
 		{"log.cleaner.min.compaction.lag.ms=5\nlog.cleaner.max.compaction.lag.ms=4", "f:1: log.cleaner.min.compaction.lag.ms: 5 is more than"},
 		{"offsets.topic.replication.factor=99999", `f:1: offsets.topic.replication.factor: "99999" is too large, 32767 is the limit`},
 		{"log.cleaner.min.cleanable.ratio=2", `f:1: log.cleaner.min.cleanable.ratio: "2" is not allowed: value must be no more than 1`},
