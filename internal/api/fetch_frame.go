@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,13 +31,22 @@ type fetchFrame struct {
 	sessionID int32
 	results   []fetchResult
 	brokers   []kmsg.FetchResponseBroker
+
+	streaming bool
+	holes     []hole // while streaming
+}
+
+// hole is where in the encoded frame the bytes of a region belong.
+type hole struct {
+	at     int
+	result *fetchResult
 }
 
 // maxKeptResults bounds what a session keeps of a large fetch.
 const maxKeptResults = 1024
 
 func (f *fetchFrame) reset(s *session, req *kmsg.FetchRequest) {
-	*f = fetchFrame{session: s, version: req.Version, correlationID: s.header.CorrelationID, follower: isFollower(req), results: f.results[:0]}
+	*f = fetchFrame{session: s, version: req.Version, correlationID: s.header.CorrelationID, follower: isFollower(req), results: f.results[:0], holes: f.holes[:0]}
 }
 
 // Close releases the log's segments. The server calls it when the frame has been written.
@@ -47,7 +57,7 @@ func (f *fetchFrame) Close() error {
 	}
 	f.results = f.results[:0]
 	if cap(f.results) > maxKeptResults {
-		f.results, f.session.fetchScratch.targets = nil, nil
+		f.results, f.holes, f.session.fetchScratch.targets = nil, nil, nil
 	}
 	return nil
 }
@@ -87,6 +97,67 @@ func (f *fetchFrame) AppendTo(dst []byte) []byte {
 	if n := f.SizeHint(); cap(dst)-len(dst) < n {
 		dst = append(make([]byte, 0, len(dst)+n), dst...)
 	}
+	return f.encode(dst)
+}
+
+// Stream implements server.Streamer: it encodes all but the records, and puts them in between while it writes. When they cannot be read the frame ends
+// early: its size and the partition's error code are out already.
+func (f *fetchFrame) Stream(buf []byte, write func(piece []byte) error) error {
+	f.streaming, f.holes = true, f.holes[:0]
+	frame := f.encode(nil)
+	f.streaming = false
+	size := len(frame) - 4
+	for _, h := range f.holes {
+		size += h.result.region.Len()
+	}
+	binary.BigEndian.PutUint32(frame, uint32(size))
+
+	used, done := 0, 0
+	put := func(n int, read func(p []byte) error) error {
+		for n > 0 {
+			p := buf[used:min(len(buf), used+n)]
+			if err := read(p); err != nil {
+				return err
+			}
+			used, n = used+len(p), n-len(p)
+			if used == len(buf) {
+				if err := write(buf); err != nil {
+					return err
+				}
+				used = 0
+			}
+		}
+		return nil
+	}
+	encoded := func(p []byte) error {
+		done += copy(p, frame[done:])
+		return nil
+	}
+	for _, h := range f.holes {
+		if err := put(h.at-done, encoded); err != nil {
+			return err
+		}
+		at := int64(0)
+		err := put(h.result.region.Len(), func(p []byte) error {
+			n, err := h.result.region.ReadAt(p, at)
+			at += int64(n)
+			if n == len(p) {
+				return nil
+			}
+			f.logReadError(h.result, err)
+			return fmt.Errorf("the records of a fetch cannot be read: %w", err)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if err := put(len(frame)-done, encoded); err != nil {
+		return err
+	}
+	return write(buf[:used])
+}
+
+func (f *fetchFrame) encode(dst []byte) []byte {
 	start := len(dst)
 	dst = kbin.AppendInt32(dst, 0)
 	dst = kbin.AppendInt32(dst, f.correlationID)
@@ -202,17 +273,25 @@ func (f *fetchFrame) appendRecords(dst []byte, r *fetchResult) (_ []byte, code i
 		return append(f.appendBytesLen(dst, len(r.converted)), r.converted...), 0
 	}
 	dst = f.appendBytesLen(dst, r.region.Len())
+	if f.streaming {
+		f.holes = append(f.holes, hole{len(dst), r})
+		return dst, 0
+	}
 	from := len(dst)
 	dst, err := r.region.AppendTo(dst)
 	if err == nil && len(dst)-from != r.region.Len() {
 		err = protocol.ErrTruncated
 	}
 	if err != nil {
-		f.session.api.Log.Error("reading records for a fetch failed", append(f.session.fields(), zap.String("topic", r.target.topic),
-			zap.Int32("partition", r.target.partition), zap.Int64("offset", r.target.fetchOffset), zap.Error(err))...)
+		f.logReadError(r, err)
 		return f.appendBytesLen(dst[:start], 0), kerr.KafkaStorageError.Code
 	}
 	return dst, 0
+}
+
+func (f *fetchFrame) logReadError(r *fetchResult, err error) {
+	f.session.api.Log.Error("reading records for a fetch failed", append(f.session.fields(), zap.String("topic", r.target.topic),
+		zap.Int32("partition", r.target.partition), zap.Int64("offset", r.target.fetchOffset), zap.Error(err))...)
 }
 
 func (f *fetchFrame) appendPartitionTags(dst []byte, r *fetchResult) []byte {

@@ -87,6 +87,11 @@ func (c *conn) serveOne(ctx context.Context, session Session, r *bufio.Reader) e
 	if closer, ok := response.(io.Closer); ok {
 		defer func() { _ = closer.Close() }()
 	}
+	if large, ok := response.(Streamer); ok && large.SizeHint() > mediumBufferBytes {
+		out := takeBuffer(mediumBufferBytes)
+		defer out.release()
+		return large.Stream(out.bytes[:cap(out.bytes)], func(piece []byte) error { return c.write(piece, limits.MaxIdle) })
+	}
 	size := 0
 	if hint, ok := response.(interface{ SizeHint() int }); ok {
 		size = hint.SizeHint()

@@ -33,6 +33,15 @@ type Response interface {
 	AppendTo(dst []byte) []byte
 }
 
+// Streamer is a Response that can be written piece by piece. A large one is, so that a peer that reads slowly, or never, holds a buffer and not all
+// that it asked for.
+type Streamer interface {
+	SizeHint() int
+	// Stream gives the pieces of the complete frame to write, in order. It assembles them in buf, as large as that is, and returns the first error of
+	// write or of its own: the frame is incomplete then.
+	Stream(buf []byte, write func(piece []byte) error) error
+}
+
 // ConnInfo says which connection a session belongs to.
 type ConnInfo struct {
 	Listener   string // the listener's name, which decides what addresses Metadata advertises
