@@ -10,6 +10,9 @@ import (
 
 func TestAdoptTopics(t *testing.T) {
 	n := newTestNode(t).start()
+	if !n.local.Fresh() {
+		t.Error("new metadata is not fresh")
+	}
 	known := [16]byte{9, 6: 0x40, 8: 0x80}
 	elsewhere := [16]byte{7, 7, 7}
 	topics := []AdoptedTopic{
@@ -44,6 +47,9 @@ func TestAdoptTopics(t *testing.T) {
 	}
 	n.close()
 	n.open()
+	if n.local.Fresh() {
+		t.Error("metadata is fresh a second time")
+	}
 	check()
 	n.join(1, 2, n.epoch)
 	resp := ask[*kmsg.AllocateProducerIDsResponse](n, &kmsg.AllocateProducerIDsRequest{BrokerID: 1, BrokerEpoch: n.epoch})

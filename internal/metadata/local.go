@@ -68,6 +68,9 @@ func (l *Local) Store() *Store { return l.store }
 // Controller returns the active controller.
 func (l *Local) Controller() *Controller { return l.controller }
 
+// Fresh reports whether there was no metadata before this opening.
+func (l *Local) Fresh() bool { return l.journal.fresh }
+
 // Close ends the controller, waits for a snapshot under way and closes the log. It may be called more than once.
 func (l *Local) Close() error {
 	l.once.Do(func() {
@@ -80,8 +83,9 @@ func (l *Local) Close() error {
 // localJournal is the metadata log and its snapshots on this node's disk.
 type localJournal struct {
 	Options
-	dir string
-	log *log.Log
+	dir   string
+	log   *log.Log
+	fresh bool // the cluster began with this opening
 
 	bytesSince    int64         // appended since the last snapshot
 	lastMs        int64         // when the last snapshot was taken, or the log opened

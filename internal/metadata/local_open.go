@@ -178,6 +178,7 @@ func (j *localJournal) checkVoters(img *Image) error {
 func (j *localJournal) lead(p *replayer, lastEpoch int32) (*Image, error) {
 	epoch := max(lastEpoch, j.log.LeaderEpoch(), j.readQuorumEpoch()) + 1
 	fresh := p.img.features.len() == 0
+	j.fresh = fresh
 	w := &epochWriter{p: p, epoch: epoch, offset: j.log.EndOffset(), nowMs: j.NowMs()}
 
 	voter := []records.LeaderChangeVoter{{VoterID: j.NodeID}}

@@ -12,13 +12,49 @@ import (
 	"github.com/gokafka/gokafka/internal/metadata"
 )
 
-// adoptTopics makes the topics whose partitions lie in the log directories known to metadata that has no topics at all: the directories were written by
-// Kafka with ZooKeeper (to 3.9), where the metadata was not among them, or the metadata log was lost. Names and partitions are those of the
+// adopting says whether the log directories are to tell the metadata what topics there are: it knows none, and they were written by Kafka with
+// ZooKeeper (to 3.9), where the metadata was not among them and 2.8 wrote no partition.metadata, or the metadata log was lost. Else what they hold
+// of unknown topics is of no use: a topic's deletion that a power cut has half undone.
+func (n *Node) adopting() bool {
+	if n.metadata.Store().Image().NumTopics() > 0 {
+		return false
+	}
+	if n.metadata.Fresh() {
+		return true
+	}
+	for _, l := range n.logs.All() {
+		if l.TopicID() == [16]byte{} {
+			return true
+		}
+	}
+	return false
+}
+
+// setStraysAside renames the directories of partitions that the metadata does not know, as Kafka does. Otherwise they would be kept as partitions,
+// and what they hold would expire by the defaults; so it is there until somebody has looked at it.
+func (n *Node) setStraysAside() error {
+	if n.adopting() {
+		return nil
+	}
+	image := n.metadata.Store().Image()
+	for tp, l := range n.logs.All() {
+		if int(tp.Partition) < partitionsOf(image, tp.Topic) {
+			continue
+		}
+		n.log.Warn("the cluster metadata does not know this partition: its directory is set aside as a stray", append(tp.Fields(), zap.String("dir", l.Dir()))...)
+		if err := n.logs.MarkStray(tp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adoptTopics makes the topics whose partitions lie in the log directories known to metadata that has none. Names and partitions are those of the
 // directories, ids those of partition.metadata, else new ones.
 //
 // Configurations are not known. So that nothing is deleted for want of them, an adopted topic is kept without limit until somebody sets one.
 func (n *Node) adoptTopics(ctx context.Context) error {
-	if n.metadata.Store().Image().NumTopics() > 0 {
+	if !n.adopting() {
 		return nil
 	}
 	found := map[string]*metadata.AdoptedTopic{}

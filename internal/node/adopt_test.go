@@ -128,3 +128,39 @@ func checkAdopted(t *testing.T, addr string, producer int64, id kadm.TopicID) ka
 	}
 	return topic.ID
 }
+
+// TestStrayPartitionsAreSetAside: what the metadata does not know is neither served nor deleted.
+func TestStrayPartitionsAreSetAside(t *testing.T) {
+	dir := t.TempDir()
+	n, stop := run(t, configured(t, "log.dirs", dir))
+	createTopic := func(name string) {
+		t.Helper()
+		cl, err := kgo.NewClient(kgo.SeedBrokers(n.Addrs()[0].Bound))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cl.Close()
+		if _, err := kadm.NewClient(cl).CreateTopic(t.Context(), 1, 1, nil, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	createTopic("t")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"t-1", "unknown-0"} {
+		if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(filepath.Join(dir, "t-0"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, stop = run(t, configured(t, "log.dirs", dir, "log.retention.ms", "1"))
+	createTopic("unknown")
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for pattern, want := range map[string]int{"t-1.*-stray": 1, "unknown-0.*-stray": 1, "t-0": 1, "t-1": 0, "unknown-0": 1} {
+		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(found) != want {
+			t.Errorf("%s: %v, %v", pattern, found, err)
+		}
+	}
+}

@@ -162,7 +162,10 @@ func (n *Node) loadLogs(ctx context.Context) error {
 	n.logs.UseAssignments(func(tp protocol.TopicPartition, topicID [16]byte) (dir [16]byte, ok bool) {
 		return n.assignedDir(image, tp, topicID)
 	})
-	return n.logs.Load(ctx, func(topic string) config.Topic { return n.Config().Topic(image.TopicConfig(topic)) })
+	if err := n.logs.Load(ctx, func(topic string) config.Topic { return n.Config().Topic(image.TopicConfig(topic)) }); err != nil {
+		return err
+	}
+	return n.setStraysAside()
 }
 
 func (n *Node) startBroker(context.Context) error {
