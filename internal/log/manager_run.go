@@ -126,7 +126,7 @@ func (m *Manager) eachLog(fn func(l *Log) error) error {
 		if l.check() != nil {
 			continue
 		}
-		if err := fn(l); err != nil {
+		if err := fn(l); err != nil && l.check() == nil { // else it was deleted, or went offline, meanwhile
 			m.logger.Error("housekeeping of a log failed", append(tp.Fields(), zapErr(err))...)
 			errs = append(errs, err)
 		}
