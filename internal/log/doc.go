@@ -26,7 +26,8 @@
 //	    00000000000000000000.log.swap         and one that is put in its place
 //	    leader-epoch-checkpoint               leader epoch → its first offset
 //	    partition.metadata                    the topic's id
-//	  <topic>-<n>.<32 hex digits>-delete/     deleted, on its way out
+//	  <topic>-<n>.<32 hex digits>-delete/     deleted, or moved to another log directory, on its way out
+//	  <topic>-<n>.<32 hex digits>-future/     a copy, on its way in from another log directory (see Move)
 //	  <topic>-<n>.<32 hex digits>-stray/      of a topic that the cluster does not have
 //
 // The log files are the truth. Everything else in a partition is derived from
@@ -54,9 +55,10 @@
 // immutable view (segments, size of the last one, log end offset) and read files.
 // A file is opened when it is needed, is counted while somebody reads from it,
 // and is closed when it has been idle, so that a quiet partition costs no
-// descriptor. Locks are taken in the order Manager.mu, Log.mu, Log.flushMu, and
-// then one of the leaves: Manager.queue, cleanedOffsets.mu, the locks of segments
-// and files. cleaning.mu comes before Manager.mu.
+// descriptor. Locks are taken in the order Manager.lifecycle, Manager.mu, Log.mu,
+// Log.flushMu (of a log that moves before those of its copy), and then one of the
+// leaves: Manager.queue, cleanedOffsets.mu, the locks of segments and files.
+// cleaning.mu and logDir.checkpointMu come before Manager.mu.
 //
 // The package starts goroutines in Manager.Load, Manager.Close and Manager.Run,
 // which wait for them. Run keeps house on its caller's goroutine, and cleans up to

@@ -74,7 +74,7 @@ func (l *Log) flushLocked() error {
 	}
 	dirty := l.epochs.dirty.Load()
 	if err := l.epochs.write(l.fs, l.dir, true); err != nil {
-		return l.fail("write "+l.dir+"/"+leaderEpochFile, err)
+		return l.rollError("write "+l.dir+"/"+leaderEpochFile, err)
 	}
 	syncDirs := l.unsyncedDir && v.end > from
 	if syncNames && !dirty && !syncDirs { // else the directory is synced elsewhere

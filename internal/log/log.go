@@ -245,6 +245,9 @@ func (l *Log) EndOffsetForEpoch(epoch int32) (epochFound int32, endOffset int64)
 func (l *Log) Producers() []ProducerState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if next := l.successor.Load(); next != nil {
+		return next.Producers() // it has them now
+	}
 	states := make([]ProducerState, 0, len(l.producers.byID))
 	for id, p := range l.producers.byID {
 		states = append(states, p.state(id))
@@ -284,13 +287,18 @@ func (l *Log) Close() error {
 	if err := errors.Join(s.load(), s.finishIndexes(false), l.takeSnapshot(false)); err != nil {
 		return l.fail("close "+l.dir, err)
 	}
+	// Oldest segment first: a power cut now should cost the log's end and not its
+	// middle.
+	if err := l.flush(); err != nil {
+		return err
+	}
 	if s.appended {
 		// The next start trusts the indexes and the snapshot: they must be durable.
 		if err := l.syncSegment(s, true, v.end); err != nil {
 			return l.fail("close "+l.dir, err)
 		}
 	}
-	return l.flush()
+	return nil
 }
 
 func (l *Log) closeFiles() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -134,8 +135,14 @@ func (e *misuse) Unwrap() error { return e.error }
 
 // openDir locks a directory and reads its meta.properties, nil when it has none.
 func (m *Manager) openDir(d *logDir) (*metaProperties, error) {
-	if err := m.fs.MkdirAll(d.path); err != nil {
-		return nil, err
+	if _, err := m.fs.Stat(d.path); errors.Is(err, fs.ErrNotExist) {
+		if err := m.fs.MkdirAll(d.path); err != nil {
+			return nil, err
+		}
+		// Who may make a directory there may not be allowed to read it.
+		if err := m.fs.SyncDir(path.Dir(d.path)); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
 	}
 	lock, err := m.fs.Lock(d.path + "/" + lockFile)
 	if held := (*vfs.LockedError)(nil); errors.As(err, &held) {

@@ -3,6 +3,7 @@ package log
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -156,6 +157,12 @@ func (m *Manager) expireProducers() error {
 }
 
 func (m *Manager) closeIdleFiles() error {
+	m.mu.RLock()
+	futures := slices.Collect(maps.Values(m.mu.futures))
+	m.mu.RUnlock()
+	for _, l := range futures {
+		l.CloseIdleFiles()
+	}
 	return m.eachLog(func(l *Log) error {
 		l.CloseIdleFiles()
 		return nil

@@ -136,6 +136,13 @@ func (m *Manager) settleFuture(d *logDir, in dirLog, topicConfig func(topic stri
 	case now != nil && now.directory != in.log.directory && now.TopicID() == in.log.TopicID():
 		m.logger.Info("an unfinished move of a partition goes on", fields...)
 		now.moving.Store(true)
+		// What was not durable may have got lost in any order, in a power cut, and so
+		// leave holes that nothing tells. It is copied again.
+		if durable := d.recoveryPoints[in.tp]; !d.clean && durable < in.log.EndOffset() {
+			if err := in.log.TruncateTo(durable); err != nil {
+				m.logger.Error("cannot go on with the move of a partition", append(fields, zapErr(err))...)
+			}
+		}
 	case now != nil:
 		m.logger.Warn("removed the copy of a partition for a move that makes no sense any more", fields...)
 		m.dropFuture(in)

@@ -296,11 +296,26 @@ func (v *Move) replace() (*Log, error) {
 		}
 		return nil, err
 	}
+	next.takeOver(from)
 	from.recoveryPoint.Store(next.RecoveryPoint()) // who waits for a flush has one
 	from.successor.Store(next)
 	next.SetHighWatermark(from.HighWatermark())
 	from.leave(&ErrMoved)
 	return next, nil
+}
+
+// takeOver takes what a log has in memory and the disk does not say again: the leader
+// epoch that nothing was written in yet, and all of its producers with their last
+// batches. Only l has them from then on. The locks of from must be held.
+func (l *Log) takeOver(from *Log) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.epochs.set(slices.Clone(from.epochs.list()))
+	snapshotEnd := l.producers.snapshotEnd
+	l.producers = from.producers
+	l.producers.snapshotEnd = snapshotEnd
+	from.producers = producers{}
+	l.updateUnstable()
 }
 
 // inherit gives the copy what does not follow from the batches: leader epochs without
