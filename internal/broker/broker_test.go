@@ -31,36 +31,76 @@ type fixture struct {
 	logs    *log.Manager
 	meta    *metadata.Local
 	changes []Change
+	epoch   int64
+	refuse  func(kmsg.Request) error // of requests of the broker itself; nil for none
+	stop    func()
+}
+
+// Request is the controller as the broker sees it.
+func (f *fixture) Request(ctx context.Context, req kmsg.Request) (kmsg.Response, error) {
+	if f.refuse != nil {
+		if err := f.refuse(req); err != nil {
+			return nil, err
+		}
+	}
+	return f.meta.Controller().Request(ctx, req)
 }
 
 func open(t *testing.T, fs vfs.FS) *fixture {
 	t.Helper()
+	return openDirs(t, fs, "/data")
+}
+
+func openDirs(t *testing.T, fs vfs.FS, dirs string) *fixture {
+	t.Helper()
 	cfg, _, err := config.New([]config.Entry{
-		{Key: "node.id", Value: "1"}, {Key: "log.dirs", Value: "/data"}, {Key: "listeners", Value: "PLAINTEXT://127.0.0.1:9092"},
+		{Key: "node.id", Value: "1"}, {Key: "log.dirs", Value: dirs}, {Key: "listeners", Value: "PLAINTEXT://127.0.0.1:9092"},
 	}, config.Defaults{NoFile: true})
 	ok(t, err)
 	conf := func() *config.Config { return cfg }
 	nowMs := func() int64 { return time.Now().UnixMilli() }
 	logger := zap.NewNop()
-	f := &fixture{t: t, fs: fs}
+	f := &fixture{t: t, fs: fs, stop: func() {}}
 	f.logs, err = log.OpenDirs(log.ManagerOptions{FS: fs, Dirs: cfg.LogDirs(), NodeID: nodeID, Config: conf, Logger: logger, NowMs: nowMs})
 	ok(t, err)
 	f.meta, err = metadata.Open(metadata.Options{
-		FS: fs, Dir: cfg.MetadataLogDir(), NodeID: nodeID, ClusterID: f.logs.ClusterID(), DirectoryIDs: [][16]byte{f.logs.DirectoryID("/data")},
+		FS: fs, Dir: cfg.MetadataLogDir(), NodeID: nodeID, ClusterID: f.logs.ClusterID(), DirectoryIDs: f.directories(),
 		Config: conf, Logger: logger, NowMs: nowMs, Rand: rand.Reader,
 	})
 	ok(t, err)
 	store := f.meta.Store()
+	f.logs.UseAssignments(func(tp protocol.TopicPartition, id [16]byte) (dir [16]byte, ok bool) {
+		if t := store.Image().TopicByID(id); t != nil && int(tp.Partition) < len(t.Partitions) {
+			return t.Partitions[tp.Partition].Directory(nodeID), true
+		}
+		return dir, false
+	})
 	ok(t, f.logs.Load(t.Context(), func(topic string) config.Topic { return cfg.Topic(store.Image().TopicConfig(topic)) }))
-	f.Broker = New(Options{NodeID: nodeID, Config: conf, Logs: f.logs, Logger: logger, NowMs: nowMs})
+	f.Broker = New(Options{NodeID: nodeID, Config: conf, Logs: f.logs, Logger: logger, NowMs: nowMs, Controller: f, BrokerEpoch: func() int64 { return f.epoch }})
 	f.Observe(func(c Change) { f.changes = append(f.changes, c) })
 	store.Subscribe(f.Apply)
 	f.register()
 	return f
 }
 
+// run has the broker do what it does on its own.
+func (f *fixture) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { _ = f.Run(ctx); close(ended) }()
+	f.stop = func() { cancel(); <-ended }
+}
+
+func (f *fixture) directories() (ids [][16]byte) {
+	for _, d := range f.logs.Dirs() {
+		ids = append(ids, f.logs.DirectoryID(d))
+	}
+	return ids
+}
+
 func (f *fixture) close() {
 	f.t.Helper()
+	f.stop()
 	ok(f.t, f.meta.Close())
 	ok(f.t, f.logs.Close())
 }
@@ -86,10 +126,11 @@ func (f *fixture) register() {
 		x.Name, x.MinSupportedVersion, x.MaxSupportedVersion = r.Name, r.Min, r.Max
 		req.Features = append(req.Features, x)
 	}
-	req.LogDirs = [][16]byte{f.logs.DirectoryID("/data")}
+	req.LogDirs = f.directories()
 	resp, err := req.RequestWith(f.t.Context(), f.meta.Controller())
 	ok(f.t, err)
 	ok(f.t, kerr.ErrorForCode(resp.ErrorCode))
+	f.epoch = resp.BrokerEpoch
 	beat := kmsg.NewPtrBrokerHeartbeatRequest()
 	beat.Version, beat.BrokerID, beat.BrokerEpoch = beat.MaxVersion(), nodeID, resp.BrokerEpoch
 	beat.CurrentMetadataOffset = f.meta.Store().Image().Offset()
