@@ -43,8 +43,9 @@ type Broker struct {
 	assignments *assignments
 	moves       *moves
 
-	changing sync.Mutex     // held while partitions come and go: by Apply, DirectoryFailed and AlterReplicaLogDir
-	applied  *config.Config // guarded by changing: the configuration of the last Apply
+	changing sync.Mutex      // held while partitions come and go: by Apply, DirectoryFailed and AlterReplicaLogDir
+	applied  *config.Config  // guarded by changing: the configuration of the last Apply
+	image    *metadata.Image // guarded by changing: the image of the last Apply
 
 	mu         sync.RWMutex
 	partitions map[protocol.TopicPartition]*Partition // guarded by mu
@@ -79,6 +80,7 @@ func New(o Options) *Broker {
 func (b *Broker) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	running.Go(func() { b.assignments.run(ctx) })
+	running.Go(func() { b.retryWhereDiskWasFull(ctx) })
 	b.moves.run(ctx)
 	running.Wait()
 	return nil
@@ -118,7 +120,7 @@ func (b *Broker) Apply(prev, next *metadata.Image) {
 	defer b.changing.Unlock()
 	cfg := b.config()
 	first, reconfigured := b.applied == nil, cfg != b.applied
-	b.applied = cfg
+	b.applied, b.image = cfg, next
 	b.assignments.apply(next)
 	if first {
 		b.setStraysAside(next)
@@ -215,11 +217,14 @@ func (b *Broker) become(p *Partition, m *metadata.Partition) {
 }
 
 func (b *Broker) fail(tp protocol.TopicPartition, f failure) {
-	b.logger.Error("partition cannot be used", append(tp.Fields(), zap.Error(f.err))...)
 	b.mu.Lock()
+	was := b.failed[tp]
 	delete(b.partitions, tp)
 	b.failed[tp] = f
 	b.mu.Unlock()
+	if was.err == nil || was.err.Error() != f.err.Error() { // a retry that failed as before is not worth a line
+		b.logger.Error("partition cannot be used", append(tp.Fields(), zap.Error(f.err))...)
+	}
 }
 
 func (b *Broker) tell(c Change) {

@@ -56,3 +56,6 @@ var (
 	errInvalidTxnState      = kerr.InvalidTxnState
 	errCoordinatorFenced    = kerr.TransactionCoordinatorFenced
 )
+
+// IsNoSpace reports whether err came from a full disk: what failed may be tried again when there is room.
+func IsNoSpace(err error) bool { return vfs.IsNoSpace(err) }
