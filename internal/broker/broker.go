@@ -122,9 +122,6 @@ func (b *Broker) Apply(prev, next *metadata.Image) {
 	first, reconfigured := b.applied == nil, cfg != b.applied
 	b.applied, b.image = cfg, next
 	b.assignments.apply(next)
-	if first {
-		b.setStraysAside(next)
-	}
 	for was, is := range next.TopicChanges(prev) {
 		if was != nil && (is == nil || was.ID != is.ID) {
 			b.remove(was)

@@ -2,14 +2,12 @@ package broker
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
 
 	"github.com/gokafka/gokafka/internal/log"
-	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
@@ -77,25 +75,5 @@ func (b *Broker) settleDirectory(p *Partition, assigned [16]byte) {
 	}
 	if dir := b.logs.DirectoryOf(p.log()); dir != assigned {
 		b.assignments.add(p, dir)
-	}
-}
-
-// setStraysAside renames the directories of partitions that the cluster does not have (any more) on this node: they were deleted while the
-// directory was offline, say. Those that do not tell their topic's id may belong to a topic of that name. Without any topic in the image nothing is
-// touched: it may be the metadata that is lost.
-func (b *Broker) setStraysAside(image *metadata.Image) {
-	if image.NumTopics() == 0 {
-		return
-	}
-	for tp, l := range b.logs.All() {
-		id := l.TopicID()
-		if t := image.TopicByID(id); id == [16]byte{} ||
-			t != nil && int(tp.Partition) < len(t.Partitions) && slices.Contains(t.Partitions[tp.Partition].Replicas, b.nodeID) {
-			continue
-		}
-		b.logger.Warn("the cluster does not have this partition here: setting its directory aside", append(tp.Fields(), zap.String("dir", l.Dir()))...)
-		if err := b.logs.MarkStray(tp); err != nil {
-			b.logger.Error("cannot set a stray partition aside", append(tp.Fields(), zap.Error(fmt.Errorf("%s: %w", l.Dir(), err)))...)
-		}
 	}
 }

@@ -200,11 +200,17 @@ func TestMoveEndsWithTheTopic(t *testing.T) {
 		if infos, err := disk.List("/d2"); err != nil || slices.ContainsFunc(infos, func(i vfs.FileInfo) bool { return strings.HasSuffix(i.Name, "-future") }) {
 			t.Errorf("left behind: %v, %v", infos, err)
 		}
-		if len(f.moves.byTP) > 0 {
+		if f.numMoving() > 0 {
 			t.Error("the move goes on")
 		}
 		f.close()
 	})
+}
+
+func (f *fixture) numMoving() int {
+	f.moves.mu.Lock()
+	defer f.moves.mu.Unlock()
+	return len(f.moves.byTP)
 }
 
 func TestErrorsOfAlterReplicaLogDir(t *testing.T) {
@@ -370,13 +376,7 @@ func TestMoveToADirectoryThatFails(t *testing.T) {
 	f.run()
 	f.DirectoryFailed(<-f.logs.Failures())
 	f.append(p, "b")
-	for {
-		f.moves.mu.Lock()
-		n := len(f.moves.byTP)
-		f.moves.mu.Unlock()
-		if n == 0 {
-			break
-		}
+	for f.numMoving() > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	if got := fmt.Sprint(read(t, p, 0)); got != "[0=a 1=b]" || f.lies("t", 0) != "/d1" {

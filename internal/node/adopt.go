@@ -38,7 +38,7 @@ func (n *Node) setStraysAside() error {
 	}
 	image := n.metadata.Store().Image()
 	for tp, l := range n.logs.All() {
-		if int(tp.Partition) < partitionsOf(image, tp.Topic) {
+		if int(tp.Partition) < partitionsOf(image, tp.Topic) || l.Failure() != nil { // a directory that has failed is left alone
 			continue
 		}
 		n.log.Warn("the cluster metadata does not know this partition: its directory is set aside as a stray", append(tp.Fields(), zap.String("dir", l.Dir()))...)
