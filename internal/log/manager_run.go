@@ -185,6 +185,9 @@ func (m *Manager) checkpointAll(file string) error {
 func (m *Manager) checkpoint(d *logDir, files ...string) error {
 	d.checkpointMu.Lock()
 	defer d.checkpointMu.Unlock()
+	if err := m.probe(d); err != nil { // the directory below a mount point could be written
+		return err
+	}
 	for _, file := range files {
 		o := offsets{}
 		for _, in := range m.logsIn(d) {
@@ -205,9 +208,6 @@ func (m *Manager) checkpoint(d *logDir, files ...string) error {
 		m.keepDamaged(d, file, o)
 		text := formatOffsets(o)
 		if d.written[file] == string(text) && file != recoveryPointFile {
-			if err := m.probe(d); err != nil {
-				return err
-			}
 			continue
 		}
 		if err := m.fs.WriteFileAtomic(d.path+"/"+file, text, true); err != nil {
