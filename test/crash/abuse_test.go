@@ -240,6 +240,18 @@ func TestTooManyConnections(t *testing.T) {
 		for _, c := range open {
 			c.Close()
 		}
+		// The broker has to notice first that they are gone.
+		for range 500 {
+			c := dial(t, p)
+			c.send(frame(header(int16(kmsg.ApiVersions), 0)))
+			_, err := c.answer()
+			c.Close()
+			if err == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Error("no room after all connections were closed")
 	}, "max.connections.per.ip=50")
 }
 
