@@ -22,7 +22,7 @@ type moves struct {
 	slots  chan struct{} // who copies holds one
 
 	mu      sync.Mutex
-	ctx     context.Context // guarded by mu: nil before Run; ended when Run ends
+	ctx     context.Context // guarded by mu: nil before Run and after it
 	running sync.WaitGroup
 	byTP    map[protocol.TopicPartition]*mover // guarded by mu
 }
@@ -57,7 +57,8 @@ func (ms *moves) run(ctx context.Context) {
 	}
 	ms.mu.Unlock()
 	<-ctx.Done()
-	ms.mu.Lock() // nobody starts another one from here on
+	ms.mu.Lock()
+	ms.ctx = nil // nobody starts another one from here on
 	ms.mu.Unlock()
 	ms.running.Wait()
 }
