@@ -94,12 +94,6 @@ func (s *byteSource) varint() (int32, error) {
 	return v, s.took(n)
 }
 
-func (s *byteSource) varlong() (int64, error) {
-	s.fill(maxVarlongBytes)
-	v, n := varlong(s.buf)
-	return v, s.took(n)
-}
-
 func (s *byteSource) took(n int) error {
 	switch {
 	case n > 0:
