@@ -2,11 +2,17 @@
 # run.sh [go test flags]   start Apache Kafka 4.3.1 and gokafka, both fresh, from the same server.properties; ask both the same; compare.
 #   Needs a JDK 17 and Maven the first time (test/compat/kafka/fetch.sh). For one scenario: run.sh -run 'TestDifferential/(Fetch|Produce)$'
 # Environment:
-#   PEER_PORT, SUBJECT_PORT   ports on 127.0.0.1 (default 29292, 29392); each node's controller listens 10000 above
+#   PEER_PORT, SUBJECT_PORT   ports on 127.0.0.1 (default: free ones); each node's controller listens 10000 above
 #   KEEP=1                    leave both running and say where they are
 set -u
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
-peer=${PEER_PORT:-29292}; subject=${SUBJECT_PORT:-29392}
+free() { # prints a port that nobody listens on, nor on the one 10000 above
+  local p
+  while p=$((20000 + RANDOM % 9000)); do
+    (exec 3<> "/dev/tcp/127.0.0.1/$p") 2> /dev/null || (exec 3<> "/dev/tcp/127.0.0.1/$((p + 10000))") 2> /dev/null || { echo "$p"; return; }
+  done
+}
+peer=${PEER_PORT:-$(free)}; subject=${SUBJECT_PORT:-$(free)}
 dir=$(mktemp -d); pids=()
 stop() {
   if [ -n "${KEEP:-}" ]; then
