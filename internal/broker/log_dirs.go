@@ -74,6 +74,9 @@ func (b *Broker) settleDirectory(p *Partition, assigned [16]byte) {
 		return
 	}
 	if dir := b.logs.DirectoryOf(p.log()); dir != assigned {
+		if assigned != [16]byte{} {
+			b.logger.Warn("partition is in another log directory than the cluster believes, telling it", append(p.tp.Fields(), zap.String("dir", p.log().Dir()))...)
+		}
 		b.assignments.add(p, dir)
 	}
 }

@@ -166,6 +166,9 @@ func (s *step) assignToDir(broker int32, t *Topic, id int32, dir [16]byte) *kerr
 	online := s.hasOnlineDir(broker, dir)
 	c := s.change(t, id, func(r int32) bool { return (r != broker || online) && s.isActive(r) })
 	c.setDirectory = map[int32][16]byte{broker: dir}
+	if elsewhere := c.acceptable; online { // it may lead from where it is now, wherever it was thought to be
+		c.acceptable = func(r int32) bool { return r == broker && s.isActive(r) || r != broker && elsewhere(r) }
+	}
 	if !online {
 		c.isr = without(c.isr, broker)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -166,4 +168,45 @@ func ask[R kmsg.Response](t *testing.T, addr string, req kmsg.Request) R {
 		t.Fatal(err)
 	}
 	return resp.(R)
+}
+
+// TestDirectoryIDLost: meta.properties with another directory.id, made anew by hand or damaged, leaves the cluster with partitions in a directory that
+// there is not. The broker tells where they are, and leads them. Found by test/crash.
+func TestDirectoryIDLost(t *testing.T) {
+	dir := t.TempDir()
+	n, stop := run(t, configured(t, "log.dirs", dir))
+	req := kmsg.NewPtrCreateTopicsRequest()
+	rt := kmsg.NewCreateTopicsRequestTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = "t", 2, 1
+	req.Topics = append(req.Topics, rt)
+	if resp := ask[*kmsg.CreateTopicsResponse](t, n.Addrs()[0].Bound, req); resp.Topics[0].ErrorCode != 0 {
+		t.Fatalf("create: %v", resp.Topics[0])
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	name := dir + "/meta.properties"
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = regexp.MustCompile(`directory\.id=\S+`).ReplaceAll(text, []byte("directory.id=AAAAAAAAAAAAAAAAAAAAZg"))
+	if err := os.WriteFile(name, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	n, stop = run(t, configured(t, "log.dirs", dir))
+	defer func() { _ = stop() }()
+	for range 1000 {
+		led := 0
+		for _, p := range n.metadata.Store().Image().Topic("t").Partitions {
+			if p.Leader == n.Config().NodeID() {
+				led++
+			}
+		}
+		if led == 2 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the partitions have no leader")
 }
