@@ -8,7 +8,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
 free() { # prints a port that nobody listens on, nor on the one 10000 above
   local p
-  while p=$((20000 + RANDOM % 9000)); do
+  while p=$((12000 + RANDOM % 10000)); do # both below the ports of outgoing connections (32768 and up)
     (exec 3<> "/dev/tcp/127.0.0.1/$p") 2> /dev/null || (exec 3<> "/dev/tcp/127.0.0.1/$((p + 10000))") 2> /dev/null || { echo "$p"; return; }
   done
 }
