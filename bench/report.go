@@ -53,8 +53,8 @@ func (r result) of(broker string) *figures {
 // report renders the table.
 func report(results []result, rounds int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# gokafka and Apache Kafka 4.3.1, side by side\n\nMade by `make bench` on %s: %s, %d cores, %s; medians of %d rounds, brokers alternating. "+
-		"Ratio is gokafka ÷ Kafka: below 1 is better, but for figures marked ↑.\n", time.Now().UTC().Format("2006-01-02"), cpuModel(), runtime.NumCPU(), javaVersion(), rounds)
+	fmt.Fprintf(&b, "# gokafka and Apache Kafka 4.3.1, side by side\n\nMade by `make bench` on %s: %s, %d cores, %s; medians of %d round(s), brokers alternating. "+
+		"Ratio is gokafka ÷ Kafka: below 1 is better.\n", time.Now().UTC().Format("2006-01-02"), cpuModel(), runtime.NumCPU(), javaVersion(), rounds)
 	for _, r := range results {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n| figure | unit | Kafka | gokafka | ratio |\n|---|---|---:|---:|---:|\n", r.part.name, strings.ToUpper(r.part.about[:1])+r.part.about[1:])
 		kafka, ours := r.of("kafka"), r.of("gokafka")
