@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 )
 
@@ -28,6 +29,7 @@ var parts = []part{
 func main() {
 	var (
 		only   = flag.String("part", "", "regexp over the parts' names")
+		who    = flag.String("broker", "", "regexp over kafka and gokafka")
 		rounds = flag.Int("n", 3, "rounds; the table has their medians")
 		list   = flag.Bool("list", false, "print the parts")
 		out    = flag.String("o", "", "write the table to this file, too (bench/RESULTS.md is the one in the repo)")
@@ -43,15 +45,19 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only, *rounds, *out, *subj, *work); err != nil {
+	if err := run(ctx, *only, *who, *rounds, *out, *subj, *work); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 // run measures the chosen parts, broker by broker and round by round.
-func run(ctx context.Context, only string, rounds int, out, subject, dir string) error {
+func run(ctx context.Context, only, who string, rounds int, out, subject, dir string) error {
 	wanted, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	asked, err := regexp.Compile(who)
 	if err != nil {
 		return err
 	}
@@ -65,6 +71,7 @@ func run(ctx context.Context, only string, rounds int, out, subject, dir string)
 	if err != nil {
 		return err
 	}
+	brokers = slices.DeleteFunc(brokers, func(b broker) bool { return !asked.MatchString(b.name) })
 	var results []result
 	for _, p := range parts {
 		if !wanted.MatchString(p.name) {

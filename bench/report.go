@@ -58,13 +58,17 @@ func report(results []result, rounds int) string {
 	for _, r := range results {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n| figure | unit | Kafka | gokafka | ratio |\n|---|---|---:|---:|---:|\n", r.part.name, strings.ToUpper(r.part.about[:1])+r.part.about[1:])
 		kafka, ours := r.of("kafka"), r.of("gokafka")
-		for _, name := range kafka.names {
+		names, unit := kafka.names, kafka.unit
+		if len(names) == 0 {
+			names, unit = ours.names, ours.unit
+		}
+		for _, name := range names {
 			k, g := kafka.median(name), ours.median(name)
 			ratio := "–"
 			if k > 0 {
 				ratio = number(g / k)
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, kafka.unit[name], number(k), number(g), ratio)
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, unit[name], number(k), number(g), ratio)
 		}
 	}
 	return b.String()
