@@ -37,7 +37,11 @@ var mayImport = map[string][]string{
 	"internal/broker":           {"internal/log", "internal/metadata", "internal/coordinator"},
 	"internal/server":           {},
 	"internal/api":              {"internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/server"},
-	"internal/cli":              {"internal/node", "internal/api"}, // api: LogLevels, which wrap the core of the logger
+	"internal/cli":              {"internal/node", "internal/api", "internal/client", "internal/tools"}, // api: LogLevels, which wrap the core of the logger
+	"internal/client":           {},
+	"internal/tools":            {"internal/tools/jopt", "internal/tools/argparse", "internal/client", "internal/log", "internal/vfs", "internal/metadata", "internal/metadata/records", "internal/coordinator/group", "internal/coordinator/txn"},
+	"internal/tools/jopt":       {},
+	"internal/tools/argparse":   {},
 	"internal/node":             {"internal/api", "internal/server", "internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/vfs"},
 	"internal/metadata/records": {},
 
@@ -49,10 +53,10 @@ var mayImport = map[string][]string{
 
 // doors are the packages of the standard library that reach outside, and who may: a folder, or one file.
 var doors = map[string][]string{
-	"os":        {"cmd/gokafka", "internal/cli", "internal/node", "internal/vfs", "internal/server/portowner_linux.go", "internal/metadata/records/gen"},
+	"os":        {"cmd/gokafka", "internal/cli", "internal/node", "internal/vfs", "internal/server/portowner_linux.go", "internal/metadata/records/gen", "internal/client", "internal/tools"},
 	"os/exec":   {},
 	"os/signal": {"internal/cli"},
-	"net":       {"internal/cli", "internal/node", "internal/server", "internal/protocol/client.go", "internal/api"},
+	"net":       {"internal/cli", "internal/client", "internal/node", "internal/server", "internal/protocol/client.go", "internal/api"},
 	"net/http":  {},
 	"log":       {"internal/metadata/records/gen"}, // the standard logger; ours is zap, handed down
 	"log/slog":  {},

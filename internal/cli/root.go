@@ -19,6 +19,9 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 
 // Main runs the command line of this process and returns its exit status. version is what `gokafka version` says.
 func Main(version string) int {
+	if t, args, ok := calledAsTool(os.Args); ok {
+		return runTool(t, args, os.Stdin, os.Stdout, os.Stderr, os.Environ())
+	}
 	return run(version, os.Args[1:], os.Stdout, os.Stderr, os.Environ())
 }
 

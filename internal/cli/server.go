@@ -23,6 +23,8 @@ type serverOptions struct {
 	source    configSource
 	logFormat string
 	quiet     bool
+	readyFile string
+	withStdin bool
 	version   string
 	environ   []string
 }
@@ -49,7 +51,7 @@ func newServer(version string, environ []string) *cobra.Command {
 				}
 				o.source.file = args[0]
 			}
-			return runServer(cmd.Context(), o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return runServer(cmd.Context(), o, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
@@ -57,6 +59,8 @@ func newServer(version string, environ []string) *cobra.Command {
 	f.StringArrayVar(&o.source.overrides, "override", nil, "set `key=value` over the file; may be repeated")
 	f.StringVar(&o.logFormat, "log-format", "", "`format` of the log on standard output: text, json or kafka (default text on a terminal, else kafka)")
 	f.BoolVar(&o.quiet, "quiet", false, "no banner, and only warnings and errors in the log")
+	f.StringVar(&o.readyFile, "ready-file", "", "write the address to `file` as JSON once the broker serves, and remove it when it stops")
+	f.BoolVar(&o.withStdin, "exit-with-stdin", false, "stop when standard input ends, as it does with the process at the other end of the pipe")
 	return cmd
 }
 
@@ -69,7 +73,7 @@ func hasDaemonFlag(args []string) bool {
 }
 
 // runServer opens the node, says that it is ready, and runs it until a signal.
-func runServer(ctx context.Context, o serverOptions, stdout, stderr io.Writer) error {
+func runServer(ctx context.Context, o serverOptions, stdin io.Reader, stdout, stderr io.Writer) error {
 	began := time.Now()
 	if ctx == nil {
 		ctx = context.Background()
@@ -84,6 +88,16 @@ func runServer(ctx context.Context, o serverOptions, stdout, stderr io.Writer) e
 	}
 	ctx, stop := stopOnSignal(ctx, stderr)
 	defer stop()
+	if o.withStdin {
+		var cancel context.CancelFunc
+		ctx, cancel = stopWithInput(ctx, stdin, stderr)
+		defer cancel()
+	}
+	if o.readyFile != "" {
+		if err := removeReadyFile(o.readyFile); err != nil {
+			return err
+		}
+	}
 
 	n, err := node.Open(ctx, cfg, node.Options{Logger: log, LogLevels: levels, Version: o.version})
 	if err != nil {
@@ -93,12 +107,27 @@ func runServer(ctx context.Context, o serverOptions, stdout, stderr io.Writer) e
 		return err
 	}
 	ended := make(chan error, 1)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	go func() { ended <- n.Run(ctx) }() // waited for below
 
 	s := started{
 		version: o.version, nodeID: cfg.NodeID(), clusterID: n.ClusterID(), logDirs: n.LogDirs(), addrs: n.Addrs(), notices: notices, took: time.Since(began),
 	}
 	o.announce(s, log, stderr)
+	release := newNotifier(o.environ, os.Getpid(), log.Named("node")).ready(ctx, "serving "+s.bootstrap())
+	defer release()
+	if o.readyFile != "" {
+		if err := s.writeReadyFile(o.readyFile); err != nil {
+			end()
+			return errors.Join(err, waitForEnd(ctx, ended))
+		}
+		defer func() {
+			if err := removeReadyFile(o.readyFile); err != nil {
+				log.Named("node").Warn("it tells of a broker that is gone", zap.Error(err))
+			}
+		}()
+	}
 	return waitForEnd(ctx, ended)
 }
 

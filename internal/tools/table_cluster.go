@@ -1,0 +1,4 @@
+package tools
+
+// Tools for the cluster, its servers and its files.
+var clusterTools = []Tool{}
