@@ -197,9 +197,9 @@ func (l *Log) checkProducer(b protocol.Batch, origin Origin, sum *summary) error
 // written what was written is cut off again, so that the log ends with a whole
 // batch; if that fails too nobody knows what is there, and the log is offline.
 func (l *Log) write(s *segment, records []byte, position int64) error {
-	h, err := s.open()
+	h, err := s.openToWrite()
 	if err != nil {
-		return l.fail("open "+s.path(extLog), err)
+		return l.rollError("open "+s.path(extLog), err)
 	}
 	defer h.release()
 	_, err = h.WriteAt(records, position)
@@ -311,6 +311,13 @@ func (l *Log) roll(v *view, base int64, reason string) (*view, error) {
 		return v, nil
 	}
 	doing := "roll " + s.path(extLog)
+	if s.unmade { // an empty segment's name says where the log begins
+		h, err := s.openToWrite()
+		if err != nil {
+			return nil, l.rollError(doing, err)
+		}
+		h.release()
+	}
 	if err := s.finishIndexes(false); err != nil {
 		return nil, l.rollError(doing, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -186,9 +187,9 @@ func TestTraceOfRollAndClose(t *testing.T) {
 		}
 		trace = nil
 	}
-	check("create", "mkdir /test-0", "create /test-0/00000000000000000000.log")
+	check("create", "mkdir /test-0")
 	tl.add(plainBatch(t, 3, 1000))
-	check("append", "write /test-0/00000000000000000000.log")
+	check("append", "create /test-0/00000000000000000000.log", "write /test-0/00000000000000000000.log")
 	tl.add(plainBatch(t, 3, 1000))
 	check("append that rolls",
 		"create /test-0/00000000000000000000.index", "create /test-0/00000000000000000000.timeindex", "write /test-0/00000000000000000000.timeindex",
@@ -209,4 +210,75 @@ func TestTraceOfRollAndClose(t *testing.T) {
 	tl = openTest(t, fsys, func(o *Options) { o.Clean = true })
 	must(t, tl.Close())
 	check("a clean start and stop without a record in between")
+	tl = openTest(t, fsys, func(o *Options) { o.Clean = true })
+	must(t, tl.AssignLeaderEpoch(7, tl.EndOffset()))
+	must(t, tl.Close())
+	check("a clean start and stop with a new leader epoch, without a record in between")
+}
+
+// TestEmptyLogHasNoFiles: thousands of partitions that nobody has written to yet cost
+// a stop nothing, nor a start, clean or not, a warning. Kafka makes what it misses.
+func TestEmptyLogHasNoFiles(t *testing.T) {
+	disk := newDisk(t)
+	changes := 0
+	fsys := vfs.Fault(disk, func(op vfs.Op, name string) error {
+		if op.Changes() {
+			changes++
+		}
+		return nil
+	})
+	tl := openTest(t, fsys, func(o *Options) { o.TopicID = [16]byte{1} })
+	for _, how := range []func(edit func(o *Options)) *testLog{tl.reopen, tl.crash} {
+		changes = 0
+		must(t, tl.AssignLeaderEpoch(3, 0))
+		if _, err := tl.Read(0, 0, 1<<20, true); err != nil {
+			t.Error(err)
+		}
+		if f, err := tl.OffsetForTimestamp(1); f.OK || err != nil {
+			t.Error(f, err)
+		}
+		if f, err := tl.OffsetOfMaxTimestamp(); f.OK || err != nil {
+			t.Error(f, err)
+		}
+		_, err := tl.Retain(tl.clock)
+		must(t, err)
+		must(t, tl.Flush())
+		again := how(nil)
+		if changes != 0 {
+			t.Errorf("%d changes of files", changes)
+		}
+		if got := files(t, disk, testDir); len(got) != 1 {
+			t.Errorf("files: %v", got)
+		}
+		for _, line := range again.logs.All() {
+			t.Errorf("logged: %v", line)
+		}
+		tl = again
+	}
+	tl.add(plainBatch(t, 3, 1000))
+	if tl = tl.crash(nil); tl.EndOffset() != 3 {
+		t.Errorf("end offset %d", tl.EndOffset())
+	}
+}
+
+// TestDiskFullAtFirstAppend: the log file cannot be made, nothing is lost and the next
+// attempt may go better.
+func TestDiskFullAtFirstAppend(t *testing.T) {
+	full := false
+	fsys := vfs.Fault(newDisk(t), func(op vfs.Op, name string) error {
+		if full && op == vfs.OpCreate {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	tl := openTest(t, fsys, nil)
+	full = true
+	if _, err := tl.Append(plainBatch(t, 3, 1000), AppendOptions{}); !IsNoSpace(err) || tl.Failure() != nil {
+		t.Errorf("Append: %v, the log: %v", err, tl.Failure())
+	}
+	full = false
+	tl.add(plainBatch(t, 3, 1000))
+	if tl = tl.reopen(nil); tl.EndOffset() != 3 {
+		t.Errorf("end offset %d", tl.EndOffset())
+	}
 }

@@ -72,12 +72,12 @@ func (l *Log) flushLocked() error {
 		}
 		syncNames = syncNames || s.unsyncedName || sealed
 	}
-	dirty := l.epochs.dirty.Load()
-	if err := l.epochs.write(l.fs, l.dir, true); err != nil {
+	wrote, err := l.epochs.write(l.fs, l.dir, v.end, true)
+	if err != nil {
 		return l.rollError("write "+l.dir+"/"+leaderEpochFile, err)
 	}
 	syncDirs := l.unsyncedDir && v.end > from
-	if syncNames && !dirty && !syncDirs { // else the directory is synced elsewhere
+	if syncNames && !wrote && !syncDirs { // else the directory is synced elsewhere
 		if err := l.fs.SyncDir(l.dir); err != nil {
 			return l.fail("sync the directory "+l.dir, err)
 		}

@@ -21,19 +21,18 @@ type epochStart struct {
 // leaderEpochs is the history of a log's leaders (KIP-101), ascending in both
 // columns. Readers take no lock. Every batch carries its epoch, so the file is
 // written late: by flush before the recovery point moves, after that the scan of
-// recovery finds the rest.
+// recovery finds the rest. An epoch that begins at the log end has no batch; a start
+// would drop it, as Kafka's does, so it is not written: a log that is led anew and
+// not written to needs no new file.
 type leaderEpochs struct {
 	entries atomic.Pointer[[]epochStart] // never nil, never changed in place
-	dirty   atomic.Bool                  // the file does not hold entries
 	fileMu  sync.Mutex                   // held while writing the file
+	written []epochStart                 // guarded by fileMu: what the file holds
 }
 
 func (e *leaderEpochs) list() []epochStart { return *e.entries.Load() }
 
-func (e *leaderEpochs) set(entries []epochStart) {
-	e.entries.Store(&entries)
-	e.dirty.Store(true)
-}
+func (e *leaderEpochs) set(entries []epochStart) { e.entries.Store(&entries) }
 
 func (e *leaderEpochs) latest() int32 {
 	if l := e.list(); len(l) > 0 {
@@ -113,18 +112,23 @@ func (e *leaderEpochs) truncateStart(startOffset int64) {
 	e.set(l)
 }
 
-// write brings the file up to date.
-func (e *leaderEpochs) write(fsys vfs.FS, dir string, sync bool) error {
+// write brings the file up to date with the epochs that begin below the log end, and
+// reports whether that took writing: the directory is synced then, too.
+func (e *leaderEpochs) write(fsys vfs.FS, dir string, end int64, sync bool) (wrote bool, err error) {
 	e.fileMu.Lock()
 	defer e.fileMu.Unlock()
-	if !e.dirty.Swap(false) {
-		return nil
+	l := e.list()
+	for len(l) > 0 && l[len(l)-1].startOffset >= end {
+		l = l[:len(l)-1]
 	}
-	if err := fsys.WriteFileAtomic(dir+"/"+leaderEpochFile, formatEpochs(e.list()), sync); err != nil {
-		e.dirty.Store(true)
-		return err
+	if slices.Equal(l, e.written) {
+		return false, nil
 	}
-	return nil
+	if err := fsys.WriteFileAtomic(dir+"/"+leaderEpochFile, formatEpochs(l), sync); err != nil {
+		return false, err
+	}
+	e.written = l
+	return true, nil
 }
 
 func formatEpochs(entries []epochStart) []byte {

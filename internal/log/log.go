@@ -284,7 +284,12 @@ func (l *Log) Close() error {
 	}
 	v := l.view.Load()
 	s := v.active()
-	if err := errors.Join(s.load(), s.finishIndexes(false), l.takeSnapshot(false)); err != nil {
+	if !s.finished() {
+		if err := errors.Join(s.load(), s.finishIndexes(false)); err != nil {
+			return l.fail("close "+l.dir, err)
+		}
+	}
+	if err := l.takeSnapshot(false); err != nil {
 		return l.fail("close "+l.dir, err)
 	}
 	// Oldest segment first: a power cut now should cost the log's end and not its
@@ -319,7 +324,7 @@ func (l *Log) closeForDelete() {
 // leave ends the use of the log's files. l.mu and l.flushMu must be held.
 func (l *Log) leave(why *error) {
 	// Kafka opens a directory on its way out like any other, and recovers one without indexes. It will be removed either way: an error is none.
-	if s := l.view.Load().active(); l.check() == nil && s.load() == nil {
+	if s := l.view.Load().active(); l.check() == nil && !s.finished() && s.load() == nil {
 		_ = s.finishIndexes(false)
 	}
 	l.closed.Store(why)

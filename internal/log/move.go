@@ -334,7 +334,10 @@ func (v *Move) inherit() error {
 	v.to.epochs.truncateStart(v.from.StartOffset())
 	// A disk that is full should be noticed while there is a way back.
 	active := v.to.view.Load().active()
-	err := errors.Join(active.load(), active.finishIndexes(false), v.to.takeSnapshot(false), v.to.epochs.write(v.to.fs, v.to.dir, true))
+	err := errors.Join(active.load(), active.finishIndexes(false), v.to.takeSnapshot(false))
+	if err == nil {
+		_, err = v.to.epochs.write(v.to.fs, v.to.dir, end, true)
+	}
 	if err != nil {
 		return v.to.rollError("finish the copy in "+v.to.dir, err)
 	}

@@ -55,7 +55,7 @@ func create(fsys vfs.FS, dir string, o Options) (*Log, error) {
 		return nil, storageError("make the directory "+l.dir, err)
 	}
 	l.unsyncedDir = true
-	s, err := createSegment(l.fs, l.dir, o.LogStartOffset, l.nowMs())
+	s, err := firstSegment(l.fs, l.dir, o.LogStartOffset, l.nowMs())
 	if err == nil && o.TopicID != [16]byte{} {
 		err = writePartitionMetadata(l.fs, l.dir, o.TopicID)
 	}
@@ -124,12 +124,17 @@ func (ld *loader) sortFiles(infos []vfs.FileInfo) error {
 			}
 			continue
 		}
-		if ext == extTxnIndex {
-			ld.segments[i].hasTxnIndex.Store(true)
+		switch s := ld.segments[i]; ext {
+		case extIndex:
+			s.offsets.exists.Store(true)
+		case extTimeIndex:
+			s.times.exists.Store(true)
+		case extTxnIndex:
+			s.hasTxnIndex.Store(true)
 		}
 	}
 	if len(ld.segments) == 0 {
-		s, err := createSegment(ld.fs, ld.dir, ld.o.LogStartOffset, ld.nowMs())
+		s, err := firstSegment(ld.fs, ld.dir, ld.o.LogStartOffset, ld.nowMs())
 		if err != nil {
 			return err
 		}
@@ -173,6 +178,7 @@ func (ld *loader) readEpochs() error {
 	}
 	ld.epochsKnown = true
 	ld.epochs.entries.Store(&entries)
+	ld.epochs.written = entries
 	return nil
 }
 
@@ -198,10 +204,6 @@ func (ld *loader) openActive() error {
 	size := s.size.Load()
 	ld.end = s.base
 	if size == 0 {
-		_, hasOffsets := ld.indexBytes[segmentName(s.base)+extIndex]
-		_, hasTimes := ld.indexBytes[segmentName(s.base)+extTimeIndex]
-		s.offsets.exists.Store(hasOffsets)
-		s.times.exists.Store(hasTimes)
 		if ld.indexBytes[segmentName(s.base)+extIndex] > 0 || ld.indexBytes[segmentName(s.base)+extTimeIndex] > 0 {
 			if err := s.resetIndexes(); err != nil {
 				return err

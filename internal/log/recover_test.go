@@ -194,6 +194,9 @@ func TestOldMessageFormatIsNoTornTail(t *testing.T) {
 	m := vfs.NewMem()
 	tl := openTest(t, m, nil)
 	must(t, tl.Close())
+	f, err := m.Create(testDir + "/00000000000000000000.log")
+	must(t, err)
+	must(t, f.Close())
 	// A message set of magic 1, as Kafka 0.10 wrote it: offset, size, CRC, magic 1,
 	// attributes, timestamp, null key, value "x".
 	message := []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x17\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x01\xff\xff\xff\xff\x00\x00\x00\x01x")

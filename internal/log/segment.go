@@ -51,6 +51,7 @@ type segment struct {
 	firstTimestamp  int64 // largest of the first batch, which segment.ms counts from; unknown below −1
 	bytesSinceIndex int64 // since the batch that has the last entry of the offset index
 	appended        bool  // since it was opened
+	unmade          bool  // the log file is not there: the first append makes it
 	toldMisfit      bool  // misfit was logged
 
 	// Guarded by Log.flushMu:
@@ -64,6 +65,21 @@ func newSegment(fsys vfs.FS, dir string, base int64, nowMs int64) *segment {
 	s := &segment{fs: fsys, dir: dir, base: base, createdMs: nowMs, firstTimestamp: unknownTimestamp}
 	s.modifiedMs.Store(nowMs)
 	return s
+}
+
+// firstSegment is the segment of a log without records. One that begins at offset 0
+// has no files until something is appended: thousands of partitions that are made
+// and not written to cost nothing but their directories. (Kafka makes what it
+// misses; had it a log file without indexes it would tell of an error.) Another
+// offset must be kept, as the name of a file.
+func firstSegment(fsys vfs.FS, dir string, base, nowMs int64) (*segment, error) {
+	if base > 0 {
+		return createSegment(fsys, dir, base, nowMs)
+	}
+	s := newSegment(fsys, dir, base, nowMs)
+	s.unmade, s.unsyncedName, s.unsyncedIndexes = true, true, true
+	s.setEmpty()
+	return s, nil
 }
 
 // createSegment makes the log file; indexes are made with their first entry.
@@ -97,6 +113,15 @@ func (s *segment) path(ext string) string { return s.dir + "/" + segmentName(s.b
 // open returns the log file, to be released.
 func (s *segment) open() (*handle, error) {
 	return s.log.acquire(s.fs, func() string { return s.path(extLog) }, false)
+}
+
+// openToWrite is open, and makes the file when it is not there yet.
+func (s *segment) openToWrite() (*handle, error) {
+	h, err := s.log.acquire(s.fs, func() string { return s.path(extLog) }, s.unmade)
+	if err == nil {
+		s.unmade = false
+	}
+	return h, err
 }
 
 // load makes the indexes usable: it looks at the files, and makes them anew from
@@ -199,6 +224,11 @@ func (s *segment) noteBatch(lastOffset, maxTimestampMs, position, size, interval
 	}
 	s.bytesSinceIndex += size
 	return nil
+}
+
+// finished reports whether the indexes are on the disk as a clean start wants them.
+func (s *segment) finished() bool {
+	return s.unmade || !s.appended && s.offsets.exists.Load() && s.times.exists.Load()
 }
 
 // finishIndexes writes what waits in memory, with the largest timestamp as last
