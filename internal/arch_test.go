@@ -49,6 +49,8 @@ var mayImport = map[string][]string{
 	"internal/coordinator/group":           {"internal/coordinator", "internal/metadata"},
 	"internal/coordinator/txn":             {"internal/coordinator", "internal/metadata"},
 	"internal/coordinator/coordinatortest": {"internal/coordinator"},
+
+	"kafkatest": {"internal/node", "internal/vfs"}, // the one package for others to import
 }
 
 // doors are the packages of the standard library that reach outside, and who may: a folder, or one file.
@@ -56,7 +58,7 @@ var doors = map[string][]string{
 	"os":        {"cmd/gokafka", "internal/cli", "internal/node", "internal/vfs", "internal/server/portowner_linux.go", "internal/metadata/records/gen", "internal/client", "internal/tools"},
 	"os/exec":   {},
 	"os/signal": {"internal/cli"},
-	"net":       {"internal/cli", "internal/client", "internal/node", "internal/server", "internal/protocol/client.go", "internal/api"},
+	"net":       {"internal/cli", "internal/client", "internal/node", "internal/server", "internal/protocol/client.go", "internal/api", "kafkatest"},
 	"net/http":  {},
 	"log":       {"internal/metadata/records/gen"}, // the standard logger; ours is zap, handed down
 	"log/slog":  {},
@@ -84,7 +86,7 @@ type source struct {
 
 var sources = sync.OnceValues(func() ([]source, error) {
 	var out []source
-	for _, top := range []string{"cmd", "internal", "test"} {
+	for _, top := range []string{"cmd", "internal", "kafkatest", "test"} {
 		err := filepath.WalkDir(filepath.Join("..", top), func(name string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
