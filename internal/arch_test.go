@@ -30,6 +30,8 @@ var mayImport = map[string][]string{
 	"internal/protocol":         {},
 	"internal/config":           {},
 	"internal/vfs":              {},
+	"internal/wire":             {},
+	"internal/wire/gen":         {},
 	"internal/vfs/vfstest":      {"internal/vfs"},
 	"internal/log":              {"internal/vfs"},
 	"internal/coordinator":      {},
@@ -43,10 +45,10 @@ var mayImport = map[string][]string{
 	"internal/tools/jopt":       {},
 	"internal/tools/argparse":   {},
 	"internal/node":             {"internal/api", "internal/server", "internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/vfs"},
-	"internal/metadata/records": {},
+	"internal/metadata/records": {"internal/wire"},
 
-	"internal/metadata/records/gen":        {},
-	"internal/coordinator/group":           {"internal/coordinator", "internal/metadata"},
+	"internal/coordinator/records":         {"internal/wire"},
+	"internal/coordinator/group":           {"internal/coordinator", "internal/coordinator/records", "internal/metadata"},
 	"internal/coordinator/txn":             {"internal/coordinator", "internal/metadata"},
 	"internal/coordinator/coordinatortest": {"internal/coordinator"},
 
@@ -55,18 +57,18 @@ var mayImport = map[string][]string{
 
 // doors are the packages of the standard library that reach outside, and who may: a folder, or one file.
 var doors = map[string][]string{
-	"os":        {"cmd/gokafka", "internal/cli", "internal/node", "internal/vfs", "internal/server/portowner_linux.go", "internal/metadata/records/gen", "internal/client", "internal/tools"},
+	"os":        {"cmd/gokafka", "internal/cli", "internal/node", "internal/vfs", "internal/server/portowner_linux.go", "internal/wire/gen", "internal/client", "internal/tools"},
 	"os/exec":   {},
 	"os/signal": {"internal/cli"},
 	"net":       {"internal/cli", "internal/client", "internal/node", "internal/server", "internal/protocol/client.go", "internal/api", "kafkatest"},
-	"net/http":  {},
-	"log":       {"internal/metadata/records/gen"}, // the standard logger; ours is zap, handed down
+	"net/http":  {"internal/client"}, // tokens of OAUTHBEARER
+	"log":       {"internal/wire/gen"}, // the standard logger; ours is zap, handed down
 	"log/slog":  {},
 	"unsafe":    {},
 }
 
 // pure packages have no clock, no randomness of their own and no goroutines: what they do depends on what they are given.
-var pure = []string{"internal/protocol", "internal/config", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/metadata/records"}
+var pure = []string{"internal/protocol", "internal/config", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/metadata/records", "internal/coordinator/records", "internal/wire"}
 
 // impure are files of pure packages that are not: the client's connection, and the runtime that drives the shards.
 var impure = []string{

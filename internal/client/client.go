@@ -80,7 +80,7 @@ func unreachable(c Config, err error) error {
 		e.Cause = "connection refused: nothing listens there; is the broker running, and is this its address? `gokafka server` starts one on localhost:9092"
 	case errors.As(err, &dns):
 		e.Cause = fmt.Sprintf("the name %s cannot be resolved: is it spelled right, and known on this machine?", dns.Name)
-	case errors.As(err, &first), strings.Contains(err.Error(), "tls:"):
+	case errors.As(err, &first), errors.Is(err, syscall.ECONNRESET), strings.Contains(err.Error(), "tls:"):
 		e.Cause = "the connection was closed or garbled at once: does the listener speak TLS or SASL (security.protocol in --command-config), or is it no Kafka? (" + err.Error() + ")"
 	case errors.Is(err, context.DeadlineExceeded):
 		e.Cause = fmt.Sprintf("no answer within %s: is a firewall between, or is this not the address of a Kafka listener?", ConnectTimeout)
