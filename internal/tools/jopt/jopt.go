@@ -44,6 +44,8 @@ type Option struct {
 	defaults    []string
 	separator   string
 	required    bool
+	forHelp     bool
+	needs       []*Option // one of these must be on the command line too
 }
 
 // Name is the option's first name.
@@ -75,6 +77,12 @@ func (o *Option) SeparatedBy(separator string) *Option { o.separator = separator
 
 // Required has Parse refuse a command line without the option.
 func (o *Option) Required() *Option { o.required = true; return o }
+
+// AvailableIf has Parse refuse a command line that has the option and none of the others.
+func (o *Option) AvailableIf(others ...*Option) *Option { o.needs = others; return o }
+
+// ForHelp makes an option whose presence has Parse take any command line, such as --help.
+func (o *Option) ForHelp() *Option { o.forHelp = true; return o }
 
 // Parser knows the options of one tool.
 type Parser struct {
@@ -144,16 +152,31 @@ func (p *Parser) Parse(args []string) (*Options, error) {
 			s.rest = append(s.rest, arg)
 		}
 	}
-	var missing []string
+	return s, p.complete(s)
+}
+
+// complete reports options that are missing, and those that need others which are.
+func (p *Parser) complete(s *Options) error {
+	var missing, unavailable []string
 	for _, o := range p.options {
-		if _, ok := s.found[o]; o.required && !ok {
-			missing = append(missing, strings.Join(o.names, "/"))
+		switch {
+		case !s.Has(o):
+			if o.required {
+				missing = append(missing, strings.Join(o.names, "/"))
+			}
+		case o.forHelp:
+			return nil
+		case len(o.needs) > 0 && !slices.ContainsFunc(o.needs, s.Has):
+			unavailable = append(unavailable, strings.Join(o.names, "/"))
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("Missing required option(s) [%s]", strings.Join(missing, ", ")) //nolint:staticcheck // jopt-simple's words
+		return fmt.Errorf("Missing required option(s) [%s]", strings.Join(missing, ", ")) //nolint:staticcheck // jopt-simple's words
 	}
-	return s, nil
+	if len(unavailable) > 0 {
+		return fmt.Errorf("Option(s) [%s] are unavailable given other options on the command line", strings.Join(unavailable, ", ")) //nolint:staticcheck // jopt-simple's words
+	}
+	return nil
 }
 
 // short reads what followed a single dash: a whole name, a name and its value, or a cluster of letters.
