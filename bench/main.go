@@ -61,12 +61,10 @@ func run(ctx context.Context, only, who string, rounds int, out, subject, dir st
 	if err != nil {
 		return err
 	}
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "gokafka-bench-"); err != nil {
-			return err
-		}
-		defer func() { _ = os.RemoveAll(dir) }()
+	if dir, err = os.MkdirTemp(dir, "gokafka-bench-"); err != nil {
+		return err
 	}
+	defer func() { _ = os.RemoveAll(dir) }()
 	brokers, err := newBrokers(subject)
 	if err != nil {
 		return err
@@ -96,13 +94,14 @@ func run(ctx context.Context, only, who string, rounds int, out, subject, dir st
 	return nil
 }
 
-// measure runs one part against one broker in a fresh directory.
+// measure runs one part against one broker in a fresh directory, and leaves that there: an ext4 without a journal, as virtual machines have it, steps
+// over each inode that was deleted within the last minutes when it looks for a free one, so that who comes after a removal of 50,000 files pays for
+// it (10,000 partitions took 19 s to make instead of 2).
 func measure(ctx context.Context, p part, b broker, dir string, f *figures) error {
 	data, err := os.MkdirTemp(dir, b.name+"-"+p.name+"-")
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(data) }()
 	r, err := b.start(ctx, data, p.props)
 	if err != nil {
 		return err
