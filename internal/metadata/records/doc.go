@@ -6,7 +6,7 @@
 //	frame version (uvarint, 1) | api key (uvarint) | version (uvarint) | body
 //
 // and a control record's value is its body, which begins with the version as int16. The types and their codecs are generated from schema.txt
-// (go generate), our own notation of the facts. A record's key is always null.
+// (go generate), our own notation of the facts (see package wire). A record's key is always null.
 package records
 
-//go:generate go run ./gen
+//go:generate go run ../../wire/gen

@@ -3,7 +3,12 @@ package records
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/gokafka/gokafka/internal/wire"
 )
+
+// ErrMalformed is what every error of decoding wraps.
+var ErrMalformed = wire.ErrMalformed
 
 const frameVersion = 1
 
@@ -15,7 +20,7 @@ type Record interface {
 	MaxVersion() int16
 
 	appendTo(w []byte, version int16) []byte
-	readFrom(r *reader, version int16)
+	readFrom(r *wire.Reader, version int16)
 }
 
 // Control is the value of a control record. Its version is its own first field.
@@ -25,7 +30,7 @@ type Control interface {
 
 	version() int16
 	appendTo(w []byte, version int16) []byte
-	readFrom(r *reader, version int16)
+	readFrom(r *wire.Reader, version int16)
 }
 
 // Versioned is a record with the version to write it in. What a version lacks is left out silently, so the writer chooses one that has all
@@ -49,10 +54,10 @@ func Append(dst []byte, v Versioned) []byte {
 // Parse decodes the value of a record. Nothing in the result aliases value. Errors wrap ErrMalformed; a kind or version of a newer Kafka is an
 // error too, since a state without it would be wrong.
 func Parse(value []byte) (Versioned, error) {
-	r := reader{b: value}
-	frame, key, version := r.uvarint(), r.uvarint(), r.uvarint()
-	if r.err != nil {
-		return Versioned{}, r.err
+	r := wire.NewReader(value)
+	frame, key, version := r.Uvarint(), r.Uvarint(), r.Uvarint()
+	if err := r.Err(); err != nil {
+		return Versioned{}, err
 	}
 	if frame != frameVersion {
 		return Versioned{}, fmt.Errorf("frame version %d, want %d: %w", frame, frameVersion, ErrMalformed)
@@ -64,12 +69,12 @@ func Parse(value []byte) (Versioned, error) {
 	if version > uint32(rec.MaxVersion()) {
 		return Versioned{}, fmt.Errorf("%T version %d, written by a newer Kafka (newest known: %d): %w", rec, version, rec.MaxVersion(), ErrMalformed)
 	}
-	rec.readFrom(&r, int16(version))
-	if len(r.b) > 0 {
-		r.fail("bytes after the end")
+	rec.readFrom(r, int16(version))
+	if r.Len() > 0 {
+		r.Fail("bytes after the end")
 	}
-	if r.err != nil {
-		return Versioned{}, fmt.Errorf("%T version %d: %w", rec, version, r.err)
+	if err := r.Err(); err != nil {
+		return Versioned{}, fmt.Errorf("%T version %d: %w", rec, version, err)
 	}
 	return Versioned{rec, int16(version)}, nil
 }
@@ -83,14 +88,14 @@ func ParseControl(kind int16, value []byte) (Control, error) {
 	if c == nil {
 		return nil, nil
 	}
-	r := reader{b: value}
-	version := (&reader{b: value}).int16()
+	r := wire.NewReader(value)
+	version := wire.NewReader(value).Int16()
 	if version < 0 {
 		return nil, fmt.Errorf("%T version %d: %w", c, version, ErrMalformed)
 	}
-	c.readFrom(&r, version)
-	if r.err != nil {
-		return nil, fmt.Errorf("%T version %d: %w", c, version, r.err)
+	c.readFrom(r, version)
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("%T version %d: %w", c, version, err)
 	}
 	return c, nil
 }

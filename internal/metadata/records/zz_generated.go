@@ -2,6 +2,8 @@
 
 package records
 
+import "github.com/gokafka/gokafka/internal/wire"
+
 // Endpoint is a part of records.
 type Endpoint struct {
 	Name             string
@@ -11,20 +13,20 @@ type Endpoint struct {
 }
 
 func (m *Endpoint) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendString(w, m.Host)
-	w = appendUint16(w, m.Port)
-	w = appendInt16(w, m.SecurityProtocol)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendString(w, m.Host)
+	w = wire.AppendUint16(w, m.Port)
+	w = wire.AppendInt16(w, m.SecurityProtocol)
+	return wire.AppendNoTags(w)
 }
 
-func (m *Endpoint) readFrom(r *reader, v int16) {
+func (m *Endpoint) readFrom(r *wire.Reader, v int16) {
 	*m = Endpoint{}
-	m.Name = r.string()
-	m.Host = r.string()
-	m.Port = r.uint16()
-	m.SecurityProtocol = r.int16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.Host = r.String()
+	m.Port = r.Uint16()
+	m.SecurityProtocol = r.Int16()
+	r.NoTags()
 }
 
 // Feature is a part of records.
@@ -35,18 +37,18 @@ type Feature struct {
 }
 
 func (m *Feature) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendInt16(w, m.MinSupportedVersion)
-	w = appendInt16(w, m.MaxSupportedVersion)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendInt16(w, m.MinSupportedVersion)
+	w = wire.AppendInt16(w, m.MaxSupportedVersion)
+	return wire.AppendNoTags(w)
 }
 
-func (m *Feature) readFrom(r *reader, v int16) {
+func (m *Feature) readFrom(r *wire.Reader, v int16) {
 	*m = Feature{}
-	m.Name = r.string()
-	m.MinSupportedVersion = r.int16()
-	m.MaxSupportedVersion = r.int16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.MinSupportedVersion = r.Int16()
+	m.MaxSupportedVersion = r.Int16()
+	r.NoTags()
 }
 
 // RegisterBrokerRecord is record 0 of the metadata log, versions 0 to 4.
@@ -71,92 +73,92 @@ func (*RegisterBrokerRecord) APIKey() int16 { return 0 }
 func (*RegisterBrokerRecord) MaxVersion() int16 { return 4 }
 
 func (m *RegisterBrokerRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.BrokerID)
+	w = wire.AppendInt32(w, m.BrokerID)
 	if v >= 2 {
-		w = appendBool(w, m.IsMigratingZkBroker)
+		w = wire.AppendBool(w, m.IsMigratingZkBroker)
 	}
-	w = appendUuid(w, m.IncarnationID)
-	w = appendInt64(w, m.BrokerEpoch)
-	w = appendLen(w, len(m.EndPoints))
+	w = wire.AppendUuid(w, m.IncarnationID)
+	w = wire.AppendInt64(w, m.BrokerEpoch)
+	w = wire.AppendLen(w, len(m.EndPoints))
 	for i := range m.EndPoints {
 		w = m.EndPoints[i].appendTo(w, v)
 	}
-	w = appendLen(w, len(m.Features))
+	w = wire.AppendLen(w, len(m.Features))
 	for i := range m.Features {
 		w = m.Features[i].appendTo(w, v)
 	}
-	w = appendNullableString(w, m.Rack)
-	w = appendBool(w, m.Fenced)
+	w = wire.AppendNullableString(w, m.Rack)
+	w = wire.AppendBool(w, m.Fenced)
 	if v >= 1 {
-		w = appendBool(w, m.InControlledShutdown)
+		w = wire.AppendBool(w, m.InControlledShutdown)
 	}
-	var tags tagWriter
+	var tags wire.TagWriter
 	if v >= 3 && !(len(m.LogDirs) == 0) {
 		var t []byte
-		t = appendLen(t, len(m.LogDirs))
+		t = wire.AppendLen(t, len(m.LogDirs))
 		for _, e := range m.LogDirs {
-			t = appendUuid(t, e)
+			t = wire.AppendUuid(t, e)
 		}
-		tags.add(0, t)
+		tags.Add(0, t)
 	}
 	if v >= 4 && !(m.CordonedLogDirs == nil) {
 		var t []byte
 		if m.CordonedLogDirs == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.CordonedLogDirs))
+			t = wire.AppendLen(t, len(m.CordonedLogDirs))
 			for _, e := range m.CordonedLogDirs {
-				t = appendUuid(t, e)
+				t = wire.AppendUuid(t, e)
 			}
 		}
-		tags.add(1, t)
+		tags.Add(1, t)
 	}
-	return tags.appendTo(w)
+	return tags.AppendTo(w)
 }
 
-func (m *RegisterBrokerRecord) readFrom(r *reader, v int16) {
+func (m *RegisterBrokerRecord) readFrom(r *wire.Reader, v int16) {
 	*m = RegisterBrokerRecord{Fenced: true}
-	m.BrokerID = r.int32()
+	m.BrokerID = r.Int32()
 	if v >= 2 {
-		m.IsMigratingZkBroker = r.bool()
+		m.IsMigratingZkBroker = r.Bool()
 	}
-	m.IncarnationID = r.uuid()
-	m.BrokerEpoch = r.int64()
+	m.IncarnationID = r.Uuid()
+	m.BrokerEpoch = r.Int64()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e Endpoint
 			e.readFrom(r, v)
 			m.EndPoints = append(m.EndPoints, e)
 		}
 	}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e Feature
 			e.readFrom(r, v)
 			m.Features = append(m.Features, e)
 		}
 	}
-	m.Rack = r.nullableString()
-	m.Fenced = r.bool()
+	m.Rack = r.NullableString()
+	m.Fenced = r.Bool()
 	if v >= 1 {
-		m.InControlledShutdown = r.bool()
+		m.InControlledShutdown = r.Bool()
 	}
-	r.tags(func(tag uint32, r *reader) bool {
+	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch tag {
 		case 0:
 			{
-				n := r.arrayLen()
-				for ; n > 0 && r.err == nil; n-- {
-					m.LogDirs = append(m.LogDirs, r.uuid())
+				n := r.ArrayLen()
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.LogDirs = append(m.LogDirs, r.Uuid())
 				}
 			}
 		case 1:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.CordonedLogDirs = make([][16]byte, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.CordonedLogDirs = append(m.CordonedLogDirs, r.uuid())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.CordonedLogDirs = append(m.CordonedLogDirs, r.Uuid())
 				}
 			}
 		default:
@@ -179,16 +181,16 @@ func (*UnregisterBrokerRecord) APIKey() int16 { return 1 }
 func (*UnregisterBrokerRecord) MaxVersion() int16 { return 0 }
 
 func (m *UnregisterBrokerRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.BrokerID)
-	w = appendInt64(w, m.BrokerEpoch)
-	return append(w, 0)
+	w = wire.AppendInt32(w, m.BrokerID)
+	w = wire.AppendInt64(w, m.BrokerEpoch)
+	return wire.AppendNoTags(w)
 }
 
-func (m *UnregisterBrokerRecord) readFrom(r *reader, v int16) {
+func (m *UnregisterBrokerRecord) readFrom(r *wire.Reader, v int16) {
 	*m = UnregisterBrokerRecord{}
-	m.BrokerID = r.int32()
-	m.BrokerEpoch = r.int64()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.BrokerID = r.Int32()
+	m.BrokerEpoch = r.Int64()
+	r.NoTags()
 }
 
 // TopicRecord is record 2 of the metadata log, versions 0 to 0.
@@ -204,16 +206,16 @@ func (*TopicRecord) APIKey() int16 { return 2 }
 func (*TopicRecord) MaxVersion() int16 { return 0 }
 
 func (m *TopicRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendUuid(w, m.TopicID)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendUuid(w, m.TopicID)
+	return wire.AppendNoTags(w)
 }
 
-func (m *TopicRecord) readFrom(r *reader, v int16) {
+func (m *TopicRecord) readFrom(r *wire.Reader, v int16) {
 	*m = TopicRecord{}
-	m.Name = r.string()
-	m.TopicID = r.uuid()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.TopicID = r.Uuid()
+	r.NoTags()
 }
 
 // PartitionRecord is record 3 of the metadata log, versions 0 to 2.
@@ -240,121 +242,121 @@ func (*PartitionRecord) APIKey() int16 { return 3 }
 func (*PartitionRecord) MaxVersion() int16 { return 2 }
 
 func (m *PartitionRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.PartitionID)
-	w = appendUuid(w, m.TopicID)
-	w = appendLen(w, len(m.Replicas))
+	w = wire.AppendInt32(w, m.PartitionID)
+	w = wire.AppendUuid(w, m.TopicID)
+	w = wire.AppendLen(w, len(m.Replicas))
 	for _, e := range m.Replicas {
-		w = appendInt32(w, e)
+		w = wire.AppendInt32(w, e)
 	}
-	w = appendLen(w, len(m.ISR))
+	w = wire.AppendLen(w, len(m.ISR))
 	for _, e := range m.ISR {
-		w = appendInt32(w, e)
+		w = wire.AppendInt32(w, e)
 	}
-	w = appendLen(w, len(m.RemovingReplicas))
+	w = wire.AppendLen(w, len(m.RemovingReplicas))
 	for _, e := range m.RemovingReplicas {
-		w = appendInt32(w, e)
+		w = wire.AppendInt32(w, e)
 	}
-	w = appendLen(w, len(m.AddingReplicas))
+	w = wire.AppendLen(w, len(m.AddingReplicas))
 	for _, e := range m.AddingReplicas {
-		w = appendInt32(w, e)
+		w = wire.AppendInt32(w, e)
 	}
-	w = appendInt32(w, m.Leader)
-	w = appendInt32(w, m.LeaderEpoch)
-	w = appendInt32(w, m.PartitionEpoch)
+	w = wire.AppendInt32(w, m.Leader)
+	w = wire.AppendInt32(w, m.LeaderEpoch)
+	w = wire.AppendInt32(w, m.PartitionEpoch)
 	if v >= 1 {
-		w = appendLen(w, len(m.Directories))
+		w = wire.AppendLen(w, len(m.Directories))
 		for _, e := range m.Directories {
-			w = appendUuid(w, e)
+			w = wire.AppendUuid(w, e)
 		}
 	}
-	var tags tagWriter
+	var tags wire.TagWriter
 	if !(m.LeaderRecoveryState == 0) {
 		var t []byte
-		t = appendInt8(t, m.LeaderRecoveryState)
-		tags.add(0, t)
+		t = wire.AppendInt8(t, m.LeaderRecoveryState)
+		tags.Add(0, t)
 	}
 	if v >= 2 && !(m.EligibleLeaderReplicas == nil) {
 		var t []byte
 		if m.EligibleLeaderReplicas == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.EligibleLeaderReplicas))
+			t = wire.AppendLen(t, len(m.EligibleLeaderReplicas))
 			for _, e := range m.EligibleLeaderReplicas {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(1, t)
+		tags.Add(1, t)
 	}
 	if v >= 2 && !(m.LastKnownELR == nil) {
 		var t []byte
 		if m.LastKnownELR == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.LastKnownELR))
+			t = wire.AppendLen(t, len(m.LastKnownELR))
 			for _, e := range m.LastKnownELR {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(2, t)
+		tags.Add(2, t)
 	}
-	return tags.appendTo(w)
+	return tags.AppendTo(w)
 }
 
-func (m *PartitionRecord) readFrom(r *reader, v int16) {
+func (m *PartitionRecord) readFrom(r *wire.Reader, v int16) {
 	*m = PartitionRecord{PartitionID: -1, Leader: -1, LeaderEpoch: -1, PartitionEpoch: -1}
-	m.PartitionID = r.int32()
-	m.TopicID = r.uuid()
+	m.PartitionID = r.Int32()
+	m.TopicID = r.Uuid()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
-			m.Replicas = append(m.Replicas, r.int32())
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
+			m.Replicas = append(m.Replicas, r.Int32())
 		}
 	}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
-			m.ISR = append(m.ISR, r.int32())
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
+			m.ISR = append(m.ISR, r.Int32())
 		}
 	}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
-			m.RemovingReplicas = append(m.RemovingReplicas, r.int32())
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
+			m.RemovingReplicas = append(m.RemovingReplicas, r.Int32())
 		}
 	}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
-			m.AddingReplicas = append(m.AddingReplicas, r.int32())
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
+			m.AddingReplicas = append(m.AddingReplicas, r.Int32())
 		}
 	}
-	m.Leader = r.int32()
-	m.LeaderEpoch = r.int32()
-	m.PartitionEpoch = r.int32()
+	m.Leader = r.Int32()
+	m.LeaderEpoch = r.Int32()
+	m.PartitionEpoch = r.Int32()
 	if v >= 1 {
 		{
-			n := r.arrayLen()
-			for ; n > 0 && r.err == nil; n-- {
-				m.Directories = append(m.Directories, r.uuid())
+			n := r.ArrayLen()
+			for ; n > 0 && r.Err() == nil; n-- {
+				m.Directories = append(m.Directories, r.Uuid())
 			}
 		}
 	}
-	r.tags(func(tag uint32, r *reader) bool {
+	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch tag {
 		case 0:
-			m.LeaderRecoveryState = r.int8()
+			m.LeaderRecoveryState = r.Int8()
 		case 1:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.EligibleLeaderReplicas = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.EligibleLeaderReplicas = append(m.EligibleLeaderReplicas, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.EligibleLeaderReplicas = append(m.EligibleLeaderReplicas, r.Int32())
 				}
 			}
 		case 2:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.LastKnownELR = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.LastKnownELR = append(m.LastKnownELR, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.LastKnownELR = append(m.LastKnownELR, r.Int32())
 				}
 			}
 		default:
@@ -379,20 +381,20 @@ func (*ConfigRecord) APIKey() int16 { return 4 }
 func (*ConfigRecord) MaxVersion() int16 { return 0 }
 
 func (m *ConfigRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt8(w, m.ResourceType)
-	w = appendString(w, m.ResourceName)
-	w = appendString(w, m.Name)
-	w = appendNullableString(w, m.Value)
-	return append(w, 0)
+	w = wire.AppendInt8(w, m.ResourceType)
+	w = wire.AppendString(w, m.ResourceName)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendNullableString(w, m.Value)
+	return wire.AppendNoTags(w)
 }
 
-func (m *ConfigRecord) readFrom(r *reader, v int16) {
+func (m *ConfigRecord) readFrom(r *wire.Reader, v int16) {
 	*m = ConfigRecord{}
-	m.ResourceType = r.int8()
-	m.ResourceName = r.string()
-	m.Name = r.string()
-	m.Value = r.nullableString()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.ResourceType = r.Int8()
+	m.ResourceName = r.String()
+	m.Name = r.String()
+	m.Value = r.NullableString()
+	r.NoTags()
 }
 
 // PartitionChangeRecord is record 5 of the metadata log, versions 0 to 2.
@@ -417,163 +419,163 @@ func (*PartitionChangeRecord) APIKey() int16 { return 5 }
 func (*PartitionChangeRecord) MaxVersion() int16 { return 2 }
 
 func (m *PartitionChangeRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.PartitionID)
-	w = appendUuid(w, m.TopicID)
-	var tags tagWriter
+	w = wire.AppendInt32(w, m.PartitionID)
+	w = wire.AppendUuid(w, m.TopicID)
+	var tags wire.TagWriter
 	if !(m.ISR == nil) {
 		var t []byte
 		if m.ISR == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.ISR))
+			t = wire.AppendLen(t, len(m.ISR))
 			for _, e := range m.ISR {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(0, t)
+		tags.Add(0, t)
 	}
 	if !(m.Leader == -2) {
 		var t []byte
-		t = appendInt32(t, m.Leader)
-		tags.add(1, t)
+		t = wire.AppendInt32(t, m.Leader)
+		tags.Add(1, t)
 	}
 	if !(m.Replicas == nil) {
 		var t []byte
 		if m.Replicas == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.Replicas))
+			t = wire.AppendLen(t, len(m.Replicas))
 			for _, e := range m.Replicas {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(2, t)
+		tags.Add(2, t)
 	}
 	if !(m.RemovingReplicas == nil) {
 		var t []byte
 		if m.RemovingReplicas == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.RemovingReplicas))
+			t = wire.AppendLen(t, len(m.RemovingReplicas))
 			for _, e := range m.RemovingReplicas {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(3, t)
+		tags.Add(3, t)
 	}
 	if !(m.AddingReplicas == nil) {
 		var t []byte
 		if m.AddingReplicas == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.AddingReplicas))
+			t = wire.AppendLen(t, len(m.AddingReplicas))
 			for _, e := range m.AddingReplicas {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(4, t)
+		tags.Add(4, t)
 	}
 	if !(m.LeaderRecoveryState == -1) {
 		var t []byte
-		t = appendInt8(t, m.LeaderRecoveryState)
-		tags.add(5, t)
+		t = wire.AppendInt8(t, m.LeaderRecoveryState)
+		tags.Add(5, t)
 	}
 	if v >= 2 && !(m.EligibleLeaderReplicas == nil) {
 		var t []byte
 		if m.EligibleLeaderReplicas == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.EligibleLeaderReplicas))
+			t = wire.AppendLen(t, len(m.EligibleLeaderReplicas))
 			for _, e := range m.EligibleLeaderReplicas {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(6, t)
+		tags.Add(6, t)
 	}
 	if v >= 2 && !(m.LastKnownELR == nil) {
 		var t []byte
 		if m.LastKnownELR == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.LastKnownELR))
+			t = wire.AppendLen(t, len(m.LastKnownELR))
 			for _, e := range m.LastKnownELR {
-				t = appendInt32(t, e)
+				t = wire.AppendInt32(t, e)
 			}
 		}
-		tags.add(7, t)
+		tags.Add(7, t)
 	}
 	if v >= 1 && !(m.Directories == nil) {
 		var t []byte
 		if m.Directories == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.Directories))
+			t = wire.AppendLen(t, len(m.Directories))
 			for _, e := range m.Directories {
-				t = appendUuid(t, e)
+				t = wire.AppendUuid(t, e)
 			}
 		}
-		tags.add(8, t)
+		tags.Add(8, t)
 	}
-	return tags.appendTo(w)
+	return tags.AppendTo(w)
 }
 
-func (m *PartitionChangeRecord) readFrom(r *reader, v int16) {
+func (m *PartitionChangeRecord) readFrom(r *wire.Reader, v int16) {
 	*m = PartitionChangeRecord{PartitionID: -1, Leader: -2, LeaderRecoveryState: -1}
-	m.PartitionID = r.int32()
-	m.TopicID = r.uuid()
-	r.tags(func(tag uint32, r *reader) bool {
+	m.PartitionID = r.Int32()
+	m.TopicID = r.Uuid()
+	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch tag {
 		case 0:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.ISR = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.ISR = append(m.ISR, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.ISR = append(m.ISR, r.Int32())
 				}
 			}
 		case 1:
-			m.Leader = r.int32()
+			m.Leader = r.Int32()
 		case 2:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.Replicas = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.Replicas = append(m.Replicas, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.Replicas = append(m.Replicas, r.Int32())
 				}
 			}
 		case 3:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.RemovingReplicas = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.RemovingReplicas = append(m.RemovingReplicas, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.RemovingReplicas = append(m.RemovingReplicas, r.Int32())
 				}
 			}
 		case 4:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.AddingReplicas = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.AddingReplicas = append(m.AddingReplicas, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.AddingReplicas = append(m.AddingReplicas, r.Int32())
 				}
 			}
 		case 5:
-			m.LeaderRecoveryState = r.int8()
+			m.LeaderRecoveryState = r.Int8()
 		case 6:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.EligibleLeaderReplicas = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.EligibleLeaderReplicas = append(m.EligibleLeaderReplicas, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.EligibleLeaderReplicas = append(m.EligibleLeaderReplicas, r.Int32())
 				}
 			}
 		case 7:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.LastKnownELR = make([]int32, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.LastKnownELR = append(m.LastKnownELR, r.int32())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.LastKnownELR = append(m.LastKnownELR, r.Int32())
 				}
 			}
 		case 8:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.Directories = make([][16]byte, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.Directories = append(m.Directories, r.uuid())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.Directories = append(m.Directories, r.Uuid())
 				}
 			}
 		default:
@@ -596,16 +598,16 @@ func (*FenceBrokerRecord) APIKey() int16 { return 7 }
 func (*FenceBrokerRecord) MaxVersion() int16 { return 0 }
 
 func (m *FenceBrokerRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.ID)
-	w = appendInt64(w, m.Epoch)
-	return append(w, 0)
+	w = wire.AppendInt32(w, m.ID)
+	w = wire.AppendInt64(w, m.Epoch)
+	return wire.AppendNoTags(w)
 }
 
-func (m *FenceBrokerRecord) readFrom(r *reader, v int16) {
+func (m *FenceBrokerRecord) readFrom(r *wire.Reader, v int16) {
 	*m = FenceBrokerRecord{}
-	m.ID = r.int32()
-	m.Epoch = r.int64()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.ID = r.Int32()
+	m.Epoch = r.Int64()
+	r.NoTags()
 }
 
 // UnfenceBrokerRecord is record 8 of the metadata log, versions 0 to 0.
@@ -621,16 +623,16 @@ func (*UnfenceBrokerRecord) APIKey() int16 { return 8 }
 func (*UnfenceBrokerRecord) MaxVersion() int16 { return 0 }
 
 func (m *UnfenceBrokerRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.ID)
-	w = appendInt64(w, m.Epoch)
-	return append(w, 0)
+	w = wire.AppendInt32(w, m.ID)
+	w = wire.AppendInt64(w, m.Epoch)
+	return wire.AppendNoTags(w)
 }
 
-func (m *UnfenceBrokerRecord) readFrom(r *reader, v int16) {
+func (m *UnfenceBrokerRecord) readFrom(r *wire.Reader, v int16) {
 	*m = UnfenceBrokerRecord{}
-	m.ID = r.int32()
-	m.Epoch = r.int64()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.ID = r.Int32()
+	m.Epoch = r.Int64()
+	r.NoTags()
 }
 
 // RemoveTopicRecord is record 9 of the metadata log, versions 0 to 0.
@@ -645,14 +647,14 @@ func (*RemoveTopicRecord) APIKey() int16 { return 9 }
 func (*RemoveTopicRecord) MaxVersion() int16 { return 0 }
 
 func (m *RemoveTopicRecord) appendTo(w []byte, v int16) []byte {
-	w = appendUuid(w, m.TopicID)
-	return append(w, 0)
+	w = wire.AppendUuid(w, m.TopicID)
+	return wire.AppendNoTags(w)
 }
 
-func (m *RemoveTopicRecord) readFrom(r *reader, v int16) {
+func (m *RemoveTopicRecord) readFrom(r *wire.Reader, v int16) {
 	*m = RemoveTopicRecord{}
-	m.TopicID = r.uuid()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.TopicID = r.Uuid()
+	r.NoTags()
 }
 
 // DelegationTokenRecord is record 10 of the metadata log, versions 0 to 0.
@@ -673,34 +675,34 @@ func (*DelegationTokenRecord) APIKey() int16 { return 10 }
 func (*DelegationTokenRecord) MaxVersion() int16 { return 0 }
 
 func (m *DelegationTokenRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Owner)
-	w = appendString(w, m.Requester)
-	w = appendLen(w, len(m.Renewers))
+	w = wire.AppendString(w, m.Owner)
+	w = wire.AppendString(w, m.Requester)
+	w = wire.AppendLen(w, len(m.Renewers))
 	for _, e := range m.Renewers {
-		w = appendString(w, e)
+		w = wire.AppendString(w, e)
 	}
-	w = appendInt64(w, m.IssueTimestamp)
-	w = appendInt64(w, m.MaxTimestamp)
-	w = appendInt64(w, m.ExpirationTimestamp)
-	w = appendString(w, m.TokenID)
-	return append(w, 0)
+	w = wire.AppendInt64(w, m.IssueTimestamp)
+	w = wire.AppendInt64(w, m.MaxTimestamp)
+	w = wire.AppendInt64(w, m.ExpirationTimestamp)
+	w = wire.AppendString(w, m.TokenID)
+	return wire.AppendNoTags(w)
 }
 
-func (m *DelegationTokenRecord) readFrom(r *reader, v int16) {
+func (m *DelegationTokenRecord) readFrom(r *wire.Reader, v int16) {
 	*m = DelegationTokenRecord{}
-	m.Owner = r.string()
-	m.Requester = r.string()
+	m.Owner = r.String()
+	m.Requester = r.String()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
-			m.Renewers = append(m.Renewers, r.string())
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
+			m.Renewers = append(m.Renewers, r.String())
 		}
 	}
-	m.IssueTimestamp = r.int64()
-	m.MaxTimestamp = r.int64()
-	m.ExpirationTimestamp = r.int64()
-	m.TokenID = r.string()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.IssueTimestamp = r.Int64()
+	m.MaxTimestamp = r.Int64()
+	m.ExpirationTimestamp = r.Int64()
+	m.TokenID = r.String()
+	r.NoTags()
 }
 
 // UserScramCredentialRecord is record 11 of the metadata log, versions 0 to 0.
@@ -720,24 +722,24 @@ func (*UserScramCredentialRecord) APIKey() int16 { return 11 }
 func (*UserScramCredentialRecord) MaxVersion() int16 { return 0 }
 
 func (m *UserScramCredentialRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendInt8(w, m.Mechanism)
-	w = appendBytes(w, m.Salt)
-	w = appendBytes(w, m.StoredKey)
-	w = appendBytes(w, m.ServerKey)
-	w = appendInt32(w, m.Iterations)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendInt8(w, m.Mechanism)
+	w = wire.AppendBytes(w, m.Salt)
+	w = wire.AppendBytes(w, m.StoredKey)
+	w = wire.AppendBytes(w, m.ServerKey)
+	w = wire.AppendInt32(w, m.Iterations)
+	return wire.AppendNoTags(w)
 }
 
-func (m *UserScramCredentialRecord) readFrom(r *reader, v int16) {
+func (m *UserScramCredentialRecord) readFrom(r *wire.Reader, v int16) {
 	*m = UserScramCredentialRecord{}
-	m.Name = r.string()
-	m.Mechanism = r.int8()
-	m.Salt = r.bytes()
-	m.StoredKey = r.bytes()
-	m.ServerKey = r.bytes()
-	m.Iterations = r.int32()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.Mechanism = r.Int8()
+	m.Salt = r.Bytes()
+	m.StoredKey = r.Bytes()
+	m.ServerKey = r.Bytes()
+	m.Iterations = r.Int32()
+	r.NoTags()
 }
 
 // FeatureLevelRecord is record 12 of the metadata log, versions 0 to 0.
@@ -753,16 +755,16 @@ func (*FeatureLevelRecord) APIKey() int16 { return 12 }
 func (*FeatureLevelRecord) MaxVersion() int16 { return 0 }
 
 func (m *FeatureLevelRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendInt16(w, m.FeatureLevel)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendInt16(w, m.FeatureLevel)
+	return wire.AppendNoTags(w)
 }
 
-func (m *FeatureLevelRecord) readFrom(r *reader, v int16) {
+func (m *FeatureLevelRecord) readFrom(r *wire.Reader, v int16) {
 	*m = FeatureLevelRecord{}
-	m.Name = r.string()
-	m.FeatureLevel = r.int16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.FeatureLevel = r.Int16()
+	r.NoTags()
 }
 
 // QuotaEntity is a part of records.
@@ -772,16 +774,16 @@ type QuotaEntity struct {
 }
 
 func (m *QuotaEntity) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.EntityType)
-	w = appendNullableString(w, m.EntityName)
-	return append(w, 0)
+	w = wire.AppendString(w, m.EntityType)
+	w = wire.AppendNullableString(w, m.EntityName)
+	return wire.AppendNoTags(w)
 }
 
-func (m *QuotaEntity) readFrom(r *reader, v int16) {
+func (m *QuotaEntity) readFrom(r *wire.Reader, v int16) {
 	*m = QuotaEntity{}
-	m.EntityType = r.string()
-	m.EntityName = r.nullableString()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.EntityType = r.String()
+	m.EntityName = r.NullableString()
+	r.NoTags()
 }
 
 // ClientQuotaRecord is record 14 of the metadata log, versions 0 to 0.
@@ -799,30 +801,30 @@ func (*ClientQuotaRecord) APIKey() int16 { return 14 }
 func (*ClientQuotaRecord) MaxVersion() int16 { return 0 }
 
 func (m *ClientQuotaRecord) appendTo(w []byte, v int16) []byte {
-	w = appendLen(w, len(m.Entity))
+	w = wire.AppendLen(w, len(m.Entity))
 	for i := range m.Entity {
 		w = m.Entity[i].appendTo(w, v)
 	}
-	w = appendString(w, m.QuotaKey)
-	w = appendFloat64(w, m.Value)
-	w = appendBool(w, m.Remove)
-	return append(w, 0)
+	w = wire.AppendString(w, m.QuotaKey)
+	w = wire.AppendFloat64(w, m.Value)
+	w = wire.AppendBool(w, m.Remove)
+	return wire.AppendNoTags(w)
 }
 
-func (m *ClientQuotaRecord) readFrom(r *reader, v int16) {
+func (m *ClientQuotaRecord) readFrom(r *wire.Reader, v int16) {
 	*m = ClientQuotaRecord{}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e QuotaEntity
 			e.readFrom(r, v)
 			m.Entity = append(m.Entity, e)
 		}
 	}
-	m.QuotaKey = r.string()
-	m.Value = r.float64()
-	m.Remove = r.bool()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.QuotaKey = r.String()
+	m.Value = r.Float64()
+	m.Remove = r.Bool()
+	r.NoTags()
 }
 
 // ProducerIDsRecord is record 15 of the metadata log, versions 0 to 0.
@@ -839,18 +841,18 @@ func (*ProducerIDsRecord) APIKey() int16 { return 15 }
 func (*ProducerIDsRecord) MaxVersion() int16 { return 0 }
 
 func (m *ProducerIDsRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.BrokerID)
-	w = appendInt64(w, m.BrokerEpoch)
-	w = appendInt64(w, m.NextProducerID)
-	return append(w, 0)
+	w = wire.AppendInt32(w, m.BrokerID)
+	w = wire.AppendInt64(w, m.BrokerEpoch)
+	w = wire.AppendInt64(w, m.NextProducerID)
+	return wire.AppendNoTags(w)
 }
 
-func (m *ProducerIDsRecord) readFrom(r *reader, v int16) {
+func (m *ProducerIDsRecord) readFrom(r *wire.Reader, v int16) {
 	*m = ProducerIDsRecord{BrokerEpoch: -1}
-	m.BrokerID = r.int32()
-	m.BrokerEpoch = r.int64()
-	m.NextProducerID = r.int64()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.BrokerID = r.Int32()
+	m.BrokerEpoch = r.Int64()
+	m.NextProducerID = r.Int64()
+	r.NoTags()
 }
 
 // BrokerRegistrationChangeRecord is record 17 of the metadata log, versions 0 to 3.
@@ -870,64 +872,64 @@ func (*BrokerRegistrationChangeRecord) APIKey() int16 { return 17 }
 func (*BrokerRegistrationChangeRecord) MaxVersion() int16 { return 3 }
 
 func (m *BrokerRegistrationChangeRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.BrokerID)
-	w = appendInt64(w, m.BrokerEpoch)
-	var tags tagWriter
+	w = wire.AppendInt32(w, m.BrokerID)
+	w = wire.AppendInt64(w, m.BrokerEpoch)
+	var tags wire.TagWriter
 	if !(m.Fenced == 0) {
 		var t []byte
-		t = appendInt8(t, m.Fenced)
-		tags.add(0, t)
+		t = wire.AppendInt8(t, m.Fenced)
+		tags.Add(0, t)
 	}
 	if v >= 1 && !(m.InControlledShutdown == 0) {
 		var t []byte
-		t = appendInt8(t, m.InControlledShutdown)
-		tags.add(1, t)
+		t = wire.AppendInt8(t, m.InControlledShutdown)
+		tags.Add(1, t)
 	}
 	if v >= 2 && !(len(m.LogDirs) == 0) {
 		var t []byte
-		t = appendLen(t, len(m.LogDirs))
+		t = wire.AppendLen(t, len(m.LogDirs))
 		for _, e := range m.LogDirs {
-			t = appendUuid(t, e)
+			t = wire.AppendUuid(t, e)
 		}
-		tags.add(2, t)
+		tags.Add(2, t)
 	}
 	if v >= 3 && !(m.CordonedLogDirs == nil) {
 		var t []byte
 		if m.CordonedLogDirs == nil {
-			t = append(t, 0)
+			t = wire.AppendNull(t)
 		} else {
-			t = appendLen(t, len(m.CordonedLogDirs))
+			t = wire.AppendLen(t, len(m.CordonedLogDirs))
 			for _, e := range m.CordonedLogDirs {
-				t = appendUuid(t, e)
+				t = wire.AppendUuid(t, e)
 			}
 		}
-		tags.add(3, t)
+		tags.Add(3, t)
 	}
-	return tags.appendTo(w)
+	return tags.AppendTo(w)
 }
 
-func (m *BrokerRegistrationChangeRecord) readFrom(r *reader, v int16) {
+func (m *BrokerRegistrationChangeRecord) readFrom(r *wire.Reader, v int16) {
 	*m = BrokerRegistrationChangeRecord{}
-	m.BrokerID = r.int32()
-	m.BrokerEpoch = r.int64()
-	r.tags(func(tag uint32, r *reader) bool {
+	m.BrokerID = r.Int32()
+	m.BrokerEpoch = r.Int64()
+	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch tag {
 		case 0:
-			m.Fenced = r.int8()
+			m.Fenced = r.Int8()
 		case 1:
-			m.InControlledShutdown = r.int8()
+			m.InControlledShutdown = r.Int8()
 		case 2:
 			{
-				n := r.arrayLen()
-				for ; n > 0 && r.err == nil; n-- {
-					m.LogDirs = append(m.LogDirs, r.uuid())
+				n := r.ArrayLen()
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.LogDirs = append(m.LogDirs, r.Uuid())
 				}
 			}
 		case 3:
-			if n, ok := r.length(); ok {
+			if n, ok := r.Length(); ok {
 				m.CordonedLogDirs = make([][16]byte, 0, min(n, 64))
-				for ; n > 0 && r.err == nil; n-- {
-					m.CordonedLogDirs = append(m.CordonedLogDirs, r.uuid())
+				for ; n > 0 && r.Err() == nil; n-- {
+					m.CordonedLogDirs = append(m.CordonedLogDirs, r.Uuid())
 				}
 			}
 		default:
@@ -956,28 +958,28 @@ func (*AccessControlEntryRecord) APIKey() int16 { return 18 }
 func (*AccessControlEntryRecord) MaxVersion() int16 { return 0 }
 
 func (m *AccessControlEntryRecord) appendTo(w []byte, v int16) []byte {
-	w = appendUuid(w, m.ID)
-	w = appendInt8(w, m.ResourceType)
-	w = appendString(w, m.ResourceName)
-	w = appendInt8(w, m.PatternType)
-	w = appendString(w, m.Principal)
-	w = appendString(w, m.Host)
-	w = appendInt8(w, m.Operation)
-	w = appendInt8(w, m.PermissionType)
-	return append(w, 0)
+	w = wire.AppendUuid(w, m.ID)
+	w = wire.AppendInt8(w, m.ResourceType)
+	w = wire.AppendString(w, m.ResourceName)
+	w = wire.AppendInt8(w, m.PatternType)
+	w = wire.AppendString(w, m.Principal)
+	w = wire.AppendString(w, m.Host)
+	w = wire.AppendInt8(w, m.Operation)
+	w = wire.AppendInt8(w, m.PermissionType)
+	return wire.AppendNoTags(w)
 }
 
-func (m *AccessControlEntryRecord) readFrom(r *reader, v int16) {
+func (m *AccessControlEntryRecord) readFrom(r *wire.Reader, v int16) {
 	*m = AccessControlEntryRecord{}
-	m.ID = r.uuid()
-	m.ResourceType = r.int8()
-	m.ResourceName = r.string()
-	m.PatternType = r.int8()
-	m.Principal = r.string()
-	m.Host = r.string()
-	m.Operation = r.int8()
-	m.PermissionType = r.int8()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.ID = r.Uuid()
+	m.ResourceType = r.Int8()
+	m.ResourceName = r.String()
+	m.PatternType = r.Int8()
+	m.Principal = r.String()
+	m.Host = r.String()
+	m.Operation = r.Int8()
+	m.PermissionType = r.Int8()
+	r.NoTags()
 }
 
 // RemoveAccessControlEntryRecord is record 19 of the metadata log, versions 0 to 0.
@@ -992,14 +994,14 @@ func (*RemoveAccessControlEntryRecord) APIKey() int16 { return 19 }
 func (*RemoveAccessControlEntryRecord) MaxVersion() int16 { return 0 }
 
 func (m *RemoveAccessControlEntryRecord) appendTo(w []byte, v int16) []byte {
-	w = appendUuid(w, m.ID)
-	return append(w, 0)
+	w = wire.AppendUuid(w, m.ID)
+	return wire.AppendNoTags(w)
 }
 
-func (m *RemoveAccessControlEntryRecord) readFrom(r *reader, v int16) {
+func (m *RemoveAccessControlEntryRecord) readFrom(r *wire.Reader, v int16) {
 	*m = RemoveAccessControlEntryRecord{}
-	m.ID = r.uuid()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.ID = r.Uuid()
+	r.NoTags()
 }
 
 // NoOpRecord is record 20 of the metadata log, versions 0 to 0.
@@ -1013,12 +1015,12 @@ func (*NoOpRecord) APIKey() int16 { return 20 }
 func (*NoOpRecord) MaxVersion() int16 { return 0 }
 
 func (m *NoOpRecord) appendTo(w []byte, v int16) []byte {
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *NoOpRecord) readFrom(r *reader, v int16) {
+func (m *NoOpRecord) readFrom(r *wire.Reader, v int16) {
 	*m = NoOpRecord{}
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 // ZkMigrationStateRecord is record 21 of the metadata log, versions 0 to 0.
@@ -1033,14 +1035,14 @@ func (*ZkMigrationStateRecord) APIKey() int16 { return 21 }
 func (*ZkMigrationStateRecord) MaxVersion() int16 { return 0 }
 
 func (m *ZkMigrationStateRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt8(w, m.ZkMigrationState)
-	return append(w, 0)
+	w = wire.AppendInt8(w, m.ZkMigrationState)
+	return wire.AppendNoTags(w)
 }
 
-func (m *ZkMigrationStateRecord) readFrom(r *reader, v int16) {
+func (m *ZkMigrationStateRecord) readFrom(r *wire.Reader, v int16) {
 	*m = ZkMigrationStateRecord{}
-	m.ZkMigrationState = r.int8()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.ZkMigrationState = r.Int8()
+	r.NoTags()
 }
 
 // RemoveUserScramCredentialRecord is record 22 of the metadata log, versions 0 to 0.
@@ -1056,16 +1058,16 @@ func (*RemoveUserScramCredentialRecord) APIKey() int16 { return 22 }
 func (*RemoveUserScramCredentialRecord) MaxVersion() int16 { return 0 }
 
 func (m *RemoveUserScramCredentialRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendInt8(w, m.Mechanism)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendInt8(w, m.Mechanism)
+	return wire.AppendNoTags(w)
 }
 
-func (m *RemoveUserScramCredentialRecord) readFrom(r *reader, v int16) {
+func (m *RemoveUserScramCredentialRecord) readFrom(r *wire.Reader, v int16) {
 	*m = RemoveUserScramCredentialRecord{}
-	m.Name = r.string()
-	m.Mechanism = r.int8()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.Mechanism = r.Int8()
+	r.NoTags()
 }
 
 // BeginTransactionRecord is record 23 of the metadata log, versions 0 to 0.
@@ -1080,21 +1082,21 @@ func (*BeginTransactionRecord) APIKey() int16 { return 23 }
 func (*BeginTransactionRecord) MaxVersion() int16 { return 0 }
 
 func (m *BeginTransactionRecord) appendTo(w []byte, v int16) []byte {
-	var tags tagWriter
+	var tags wire.TagWriter
 	if !(m.Name == nil) {
 		var t []byte
-		t = appendNullableString(t, m.Name)
-		tags.add(0, t)
+		t = wire.AppendNullableString(t, m.Name)
+		tags.Add(0, t)
 	}
-	return tags.appendTo(w)
+	return tags.AppendTo(w)
 }
 
-func (m *BeginTransactionRecord) readFrom(r *reader, v int16) {
+func (m *BeginTransactionRecord) readFrom(r *wire.Reader, v int16) {
 	*m = BeginTransactionRecord{}
-	r.tags(func(tag uint32, r *reader) bool {
+	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch tag {
 		case 0:
-			m.Name = r.nullableString()
+			m.Name = r.NullableString()
 		default:
 			return false
 		}
@@ -1113,12 +1115,12 @@ func (*EndTransactionRecord) APIKey() int16 { return 24 }
 func (*EndTransactionRecord) MaxVersion() int16 { return 0 }
 
 func (m *EndTransactionRecord) appendTo(w []byte, v int16) []byte {
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *EndTransactionRecord) readFrom(r *reader, v int16) {
+func (m *EndTransactionRecord) readFrom(r *wire.Reader, v int16) {
 	*m = EndTransactionRecord{}
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 // AbortTransactionRecord is record 25 of the metadata log, versions 0 to 0.
@@ -1133,21 +1135,21 @@ func (*AbortTransactionRecord) APIKey() int16 { return 25 }
 func (*AbortTransactionRecord) MaxVersion() int16 { return 0 }
 
 func (m *AbortTransactionRecord) appendTo(w []byte, v int16) []byte {
-	var tags tagWriter
+	var tags wire.TagWriter
 	if !(m.Reason == nil) {
 		var t []byte
-		t = appendNullableString(t, m.Reason)
-		tags.add(0, t)
+		t = wire.AppendNullableString(t, m.Reason)
+		tags.Add(0, t)
 	}
-	return tags.appendTo(w)
+	return tags.AppendTo(w)
 }
 
-func (m *AbortTransactionRecord) readFrom(r *reader, v int16) {
+func (m *AbortTransactionRecord) readFrom(r *wire.Reader, v int16) {
 	*m = AbortTransactionRecord{}
-	r.tags(func(tag uint32, r *reader) bool {
+	r.Tags(func(tag uint32, r *wire.Reader) bool {
 		switch tag {
 		case 0:
-			m.Reason = r.nullableString()
+			m.Reason = r.NullableString()
 		default:
 			return false
 		}
@@ -1167,14 +1169,14 @@ func (*RemoveDelegationTokenRecord) APIKey() int16 { return 26 }
 func (*RemoveDelegationTokenRecord) MaxVersion() int16 { return 0 }
 
 func (m *RemoveDelegationTokenRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.TokenID)
-	return append(w, 0)
+	w = wire.AppendString(w, m.TokenID)
+	return wire.AppendNoTags(w)
 }
 
-func (m *RemoveDelegationTokenRecord) readFrom(r *reader, v int16) {
+func (m *RemoveDelegationTokenRecord) readFrom(r *wire.Reader, v int16) {
 	*m = RemoveDelegationTokenRecord{}
-	m.TokenID = r.string()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.TokenID = r.String()
+	r.NoTags()
 }
 
 // RegisterControllerRecord is record 27 of the metadata log, versions 0 to 0.
@@ -1193,42 +1195,42 @@ func (*RegisterControllerRecord) APIKey() int16 { return 27 }
 func (*RegisterControllerRecord) MaxVersion() int16 { return 0 }
 
 func (m *RegisterControllerRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.ControllerID)
-	w = appendUuid(w, m.IncarnationID)
-	w = appendBool(w, m.ZkMigrationReady)
-	w = appendLen(w, len(m.EndPoints))
+	w = wire.AppendInt32(w, m.ControllerID)
+	w = wire.AppendUuid(w, m.IncarnationID)
+	w = wire.AppendBool(w, m.ZkMigrationReady)
+	w = wire.AppendLen(w, len(m.EndPoints))
 	for i := range m.EndPoints {
 		w = m.EndPoints[i].appendTo(w, v)
 	}
-	w = appendLen(w, len(m.Features))
+	w = wire.AppendLen(w, len(m.Features))
 	for i := range m.Features {
 		w = m.Features[i].appendTo(w, v)
 	}
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *RegisterControllerRecord) readFrom(r *reader, v int16) {
+func (m *RegisterControllerRecord) readFrom(r *wire.Reader, v int16) {
 	*m = RegisterControllerRecord{}
-	m.ControllerID = r.int32()
-	m.IncarnationID = r.uuid()
-	m.ZkMigrationReady = r.bool()
+	m.ControllerID = r.Int32()
+	m.IncarnationID = r.Uuid()
+	m.ZkMigrationReady = r.Bool()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e Endpoint
 			e.readFrom(r, v)
 			m.EndPoints = append(m.EndPoints, e)
 		}
 	}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e Feature
 			e.readFrom(r, v)
 			m.Features = append(m.Features, e)
 		}
 	}
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 // ClearELRRecord is record 28 of the metadata log, versions 0 to 0.
@@ -1243,14 +1245,14 @@ func (*ClearELRRecord) APIKey() int16 { return 28 }
 func (*ClearELRRecord) MaxVersion() int16 { return 0 }
 
 func (m *ClearELRRecord) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.TopicName)
-	return append(w, 0)
+	w = wire.AppendString(w, m.TopicName)
+	return wire.AppendNoTags(w)
 }
 
-func (m *ClearELRRecord) readFrom(r *reader, v int16) {
+func (m *ClearELRRecord) readFrom(r *wire.Reader, v int16) {
 	*m = ClearELRRecord{}
-	m.TopicName = r.string()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.TopicName = r.String()
+	r.NoTags()
 }
 
 // LeaderChangeVoter is a part of records.
@@ -1260,20 +1262,20 @@ type LeaderChangeVoter struct {
 }
 
 func (m *LeaderChangeVoter) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.VoterID)
+	w = wire.AppendInt32(w, m.VoterID)
 	if v >= 1 {
-		w = appendUuid(w, m.VoterDirectoryID)
+		w = wire.AppendUuid(w, m.VoterDirectoryID)
 	}
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *LeaderChangeVoter) readFrom(r *reader, v int16) {
+func (m *LeaderChangeVoter) readFrom(r *wire.Reader, v int16) {
 	*m = LeaderChangeVoter{}
-	m.VoterID = r.int32()
+	m.VoterID = r.Int32()
 	if v >= 1 {
-		m.VoterDirectoryID = r.uuid()
+		m.VoterDirectoryID = r.Uuid()
 	}
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 // LeaderChangeRecord is the value of a control record of kind 2, versions 0 to 1.
@@ -1290,40 +1292,40 @@ func (*LeaderChangeRecord) Kind() int16 { return 2 }
 func (m *LeaderChangeRecord) version() int16 { return m.Version }
 
 func (m *LeaderChangeRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt16(w, m.Version)
-	w = appendInt32(w, m.LeaderID)
-	w = appendLen(w, len(m.Voters))
+	w = wire.AppendInt16(w, m.Version)
+	w = wire.AppendInt32(w, m.LeaderID)
+	w = wire.AppendLen(w, len(m.Voters))
 	for i := range m.Voters {
 		w = m.Voters[i].appendTo(w, v)
 	}
-	w = appendLen(w, len(m.GrantingVoters))
+	w = wire.AppendLen(w, len(m.GrantingVoters))
 	for i := range m.GrantingVoters {
 		w = m.GrantingVoters[i].appendTo(w, v)
 	}
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *LeaderChangeRecord) readFrom(r *reader, v int16) {
+func (m *LeaderChangeRecord) readFrom(r *wire.Reader, v int16) {
 	*m = LeaderChangeRecord{}
-	m.Version = r.int16()
-	m.LeaderID = r.int32()
+	m.Version = r.Int16()
+	m.LeaderID = r.Int32()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e LeaderChangeVoter
 			e.readFrom(r, v)
 			m.Voters = append(m.Voters, e)
 		}
 	}
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e LeaderChangeVoter
 			e.readFrom(r, v)
 			m.GrantingVoters = append(m.GrantingVoters, e)
 		}
 	}
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 // SnapshotHeaderRecord is the value of a control record of kind 3, versions 0 to 0.
@@ -1338,16 +1340,16 @@ func (*SnapshotHeaderRecord) Kind() int16 { return 3 }
 func (m *SnapshotHeaderRecord) version() int16 { return m.Version }
 
 func (m *SnapshotHeaderRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt16(w, m.Version)
-	w = appendInt64(w, m.LastContainedLogTimestamp)
-	return append(w, 0)
+	w = wire.AppendInt16(w, m.Version)
+	w = wire.AppendInt64(w, m.LastContainedLogTimestamp)
+	return wire.AppendNoTags(w)
 }
 
-func (m *SnapshotHeaderRecord) readFrom(r *reader, v int16) {
+func (m *SnapshotHeaderRecord) readFrom(r *wire.Reader, v int16) {
 	*m = SnapshotHeaderRecord{}
-	m.Version = r.int16()
-	m.LastContainedLogTimestamp = r.int64()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Version = r.Int16()
+	m.LastContainedLogTimestamp = r.Int64()
+	r.NoTags()
 }
 
 // SnapshotFooterRecord is the value of a control record of kind 4, versions 0 to 0.
@@ -1361,14 +1363,14 @@ func (*SnapshotFooterRecord) Kind() int16 { return 4 }
 func (m *SnapshotFooterRecord) version() int16 { return m.Version }
 
 func (m *SnapshotFooterRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt16(w, m.Version)
-	return append(w, 0)
+	w = wire.AppendInt16(w, m.Version)
+	return wire.AppendNoTags(w)
 }
 
-func (m *SnapshotFooterRecord) readFrom(r *reader, v int16) {
+func (m *SnapshotFooterRecord) readFrom(r *wire.Reader, v int16) {
 	*m = SnapshotFooterRecord{}
-	m.Version = r.int16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Version = r.Int16()
+	r.NoTags()
 }
 
 // KRaftVersionRecord is the value of a control record of kind 5, versions 0 to 0.
@@ -1383,16 +1385,16 @@ func (*KRaftVersionRecord) Kind() int16 { return 5 }
 func (m *KRaftVersionRecord) version() int16 { return m.Version }
 
 func (m *KRaftVersionRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt16(w, m.Version)
-	w = appendInt16(w, m.KRaftVersion)
-	return append(w, 0)
+	w = wire.AppendInt16(w, m.Version)
+	w = wire.AppendInt16(w, m.KRaftVersion)
+	return wire.AppendNoTags(w)
 }
 
-func (m *KRaftVersionRecord) readFrom(r *reader, v int16) {
+func (m *KRaftVersionRecord) readFrom(r *wire.Reader, v int16) {
 	*m = KRaftVersionRecord{}
-	m.Version = r.int16()
-	m.KRaftVersion = r.int16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Version = r.Int16()
+	m.KRaftVersion = r.Int16()
+	r.NoTags()
 }
 
 // VoterEndpoint is a part of records.
@@ -1403,18 +1405,18 @@ type VoterEndpoint struct {
 }
 
 func (m *VoterEndpoint) appendTo(w []byte, v int16) []byte {
-	w = appendString(w, m.Name)
-	w = appendString(w, m.Host)
-	w = appendUint16(w, m.Port)
-	return append(w, 0)
+	w = wire.AppendString(w, m.Name)
+	w = wire.AppendString(w, m.Host)
+	w = wire.AppendUint16(w, m.Port)
+	return wire.AppendNoTags(w)
 }
 
-func (m *VoterEndpoint) readFrom(r *reader, v int16) {
+func (m *VoterEndpoint) readFrom(r *wire.Reader, v int16) {
 	*m = VoterEndpoint{}
-	m.Name = r.string()
-	m.Host = r.string()
-	m.Port = r.uint16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.Name = r.String()
+	m.Host = r.String()
+	m.Port = r.Uint16()
+	r.NoTags()
 }
 
 // KRaftVersionFeature is a part of records.
@@ -1424,16 +1426,16 @@ type KRaftVersionFeature struct {
 }
 
 func (m *KRaftVersionFeature) appendTo(w []byte, v int16) []byte {
-	w = appendInt16(w, m.MinSupportedVersion)
-	w = appendInt16(w, m.MaxSupportedVersion)
-	return append(w, 0)
+	w = wire.AppendInt16(w, m.MinSupportedVersion)
+	w = wire.AppendInt16(w, m.MaxSupportedVersion)
+	return wire.AppendNoTags(w)
 }
 
-func (m *KRaftVersionFeature) readFrom(r *reader, v int16) {
+func (m *KRaftVersionFeature) readFrom(r *wire.Reader, v int16) {
 	*m = KRaftVersionFeature{}
-	m.MinSupportedVersion = r.int16()
-	m.MaxSupportedVersion = r.int16()
-	r.tags(func(uint32, *reader) bool { return false })
+	m.MinSupportedVersion = r.Int16()
+	m.MaxSupportedVersion = r.Int16()
+	r.NoTags()
 }
 
 // Voter is a part of records.
@@ -1445,30 +1447,30 @@ type Voter struct {
 }
 
 func (m *Voter) appendTo(w []byte, v int16) []byte {
-	w = appendInt32(w, m.VoterID)
-	w = appendUuid(w, m.VoterDirectoryID)
-	w = appendLen(w, len(m.Endpoints))
+	w = wire.AppendInt32(w, m.VoterID)
+	w = wire.AppendUuid(w, m.VoterDirectoryID)
+	w = wire.AppendLen(w, len(m.Endpoints))
 	for i := range m.Endpoints {
 		w = m.Endpoints[i].appendTo(w, v)
 	}
 	w = m.KRaftVersionFeature.appendTo(w, v)
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *Voter) readFrom(r *reader, v int16) {
+func (m *Voter) readFrom(r *wire.Reader, v int16) {
 	*m = Voter{}
-	m.VoterID = r.int32()
-	m.VoterDirectoryID = r.uuid()
+	m.VoterID = r.Int32()
+	m.VoterDirectoryID = r.Uuid()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e VoterEndpoint
 			e.readFrom(r, v)
 			m.Endpoints = append(m.Endpoints, e)
 		}
 	}
 	m.KRaftVersionFeature.readFrom(r, v)
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 // VotersRecord is the value of a control record of kind 6, versions 0 to 0.
@@ -1483,26 +1485,26 @@ func (*VotersRecord) Kind() int16 { return 6 }
 func (m *VotersRecord) version() int16 { return m.Version }
 
 func (m *VotersRecord) appendTo(w []byte, v int16) []byte {
-	w = appendInt16(w, m.Version)
-	w = appendLen(w, len(m.Voters))
+	w = wire.AppendInt16(w, m.Version)
+	w = wire.AppendLen(w, len(m.Voters))
 	for i := range m.Voters {
 		w = m.Voters[i].appendTo(w, v)
 	}
-	return append(w, 0)
+	return wire.AppendNoTags(w)
 }
 
-func (m *VotersRecord) readFrom(r *reader, v int16) {
+func (m *VotersRecord) readFrom(r *wire.Reader, v int16) {
 	*m = VotersRecord{}
-	m.Version = r.int16()
+	m.Version = r.Int16()
 	{
-		n := r.arrayLen()
-		for ; n > 0 && r.err == nil; n-- {
+		n := r.ArrayLen()
+		for ; n > 0 && r.Err() == nil; n-- {
 			var e Voter
 			e.readFrom(r, v)
 			m.Voters = append(m.Voters, e)
 		}
 	}
-	r.tags(func(uint32, *reader) bool { return false })
+	r.NoTags()
 }
 
 func newRecord(key uint32) Record {
