@@ -55,12 +55,17 @@ func newConfigCheck(environ []string) *cobra.Command {
 type configSource struct {
 	file      string
 	overrides []string
+	container *container // instead of the file and the environment
 }
 
 // load reads and checks the configuration. Mistakes in it are a *configError.
 func (s configSource) load(environ []string) (*config.Config, config.Notices, error) {
 	var entries []config.Entry
 	var mistakes []error
+	if s.container != nil {
+		entries, mistakes = s.container.entries()
+		return checked(entries, config.Defaults{Hostname: hostname()}, mistakes)
+	}
 	if s.file != "" {
 		text, err := os.ReadFile(s.file)
 		if err != nil {
@@ -83,6 +88,11 @@ func (s configSource) load(environ []string) (*config.Config, config.Notices, er
 	if s.file != "" || len(variables) > 0 {
 		d.Hostname = hostname()
 	}
+	return checked(entries, d, mistakes)
+}
+
+// checked makes the configuration, unless there are mistakes in it besides those already found.
+func checked(entries []config.Entry, d config.Defaults, mistakes []error) (*config.Config, config.Notices, error) {
 	c, notices, err := config.New(entries, d)
 	if err != nil {
 		mistakes = append(mistakes, err)

@@ -20,7 +20,7 @@ func (s exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(s)
 // Main runs the command line of this process and returns its exit status. version is what `gokafka version` says.
 func Main(version string) int {
 	if t, args, ok := calledAsTool(os.Args); ok {
-		return runTool(t, args, os.Stdin, os.Stdout, os.Stderr, os.Environ())
+		return runTool(version, t, args, os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	}
 	return run(version, os.Args[1:], os.Stdout, os.Stderr, os.Environ())
 }
@@ -82,6 +82,6 @@ func newRoot(version string, environ []string) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetVersionTemplate("gokafka {{.Version}}\n")
-	root.AddCommand(newServer(version, environ), newVersion(version), newConfig(environ))
+	root.AddCommand(newServer(version, environ), newVersion(version), newConfig(environ), newContainer(version, environ))
 	return root
 }

@@ -21,6 +21,7 @@ import (
 
 type serverOptions struct {
 	source    configSource
+	topics    []topicSpec // to create before the node says that it is ready
 	logFormat string
 	quiet     bool
 	readyFile string
@@ -110,6 +111,7 @@ func runServer(ctx context.Context, o serverOptions, stdin io.Reader, stdout, st
 	ctx, end := context.WithCancel(ctx)
 	defer end()
 	go func() { ended <- n.Run(ctx) }() // waited for below
+	createTopics(ctx, n.Controller(), o.topics, log.Named("container"))
 
 	s := started{
 		version: o.version, nodeID: cfg.NodeID(), clusterID: n.ClusterID(), logDirs: n.LogDirs(), addrs: n.Addrs(), notices: notices, took: time.Since(began),

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
 	"github.com/gokafka/gokafka/internal/api"
@@ -55,7 +56,9 @@ type Addr struct {
 	Listener   string
 	Protocol   string
 	Bound      string // host:port of the socket, with the real port when port 0 was asked for
-	Advertised string // host:port that clients are told
+	Advertised string // host:port that is registered, and that clients are told unless FromConnection
+	// FromConnection says that each client is told the address of this machine that it has connected to.
+	FromConnection bool
 }
 
 // Node is a running broker and controller.
@@ -238,5 +241,8 @@ func (n *Node) ClusterID() string { return n.logs.ClusterID() }
 
 // LogDirs returns the log directories in use.
 func (n *Node) LogDirs() []string { return n.logs.Dirs() }
+
+// Controller takes Kafka's requests to the controller from this process, without a listener and its authentication between.
+func (n *Node) Controller() kmsg.Requestor { return n.metadata.Controller() }
 
 func nowMs() int64 { return time.Now().UnixMilli() }

@@ -1,0 +1,7 @@
+//go:build unix
+
+package cli
+
+import "syscall"
+
+var errReadOnlyFS error = syscall.EROFS
