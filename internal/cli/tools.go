@@ -25,8 +25,8 @@ func calledAsTool(argv []string) (tools.Tool, []string, bool) {
 }
 
 // runTool executes one of Kafka's tools. Its flags are Kafka's, so cobra does not see them.
-func runTool(t tools.Tool, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
+func runTool(version string, t tools.Tool, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	return t.Run(ctx, &tools.Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Environ: environ, Now: time.Now}, args)
+	return t.Run(ctx, &tools.Env{Stdin: stdin, Stdout: stdout, Stderr: stderr, Environ: environ, Version: version, Now: time.Now}, args)
 }

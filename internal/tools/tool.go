@@ -22,6 +22,7 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	Environ        []string // KEY=value
+	Version        string   // of gokafka
 	// Now is the clock of the tool.
 	Now func() time.Time
 }

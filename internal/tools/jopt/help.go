@@ -21,7 +21,8 @@ func (p *Parser) PrintHelp(w io.Writer) error {
 	if slices.ContainsFunc(p.options, func(o *Option) bool { return o.required }) {
 		head = []row{{"Option (* = required)", "Description"}, {"---------------------", "-----------"}}
 	}
-	options := slices.SortedFunc(slices.Values(p.options), func(a, b *Option) int { return strings.Compare(a.Name(), b.Name()) })
+	options := slices.DeleteFunc(slices.Clone(p.options), func(o *Option) bool { return o.hidden })
+	slices.SortFunc(options, func(a, b *Option) int { return strings.Compare(a.Name(), b.Name()) })
 	rows := head
 	for _, o := range options {
 		rows = append(rows, row{o.display(), o.explain()})

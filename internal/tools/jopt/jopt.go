@@ -45,6 +45,7 @@ type Option struct {
 	separator   string
 	required    bool
 	forHelp     bool
+	hidden      bool
 	needs       []*Option // one of these must be on the command line too
 }
 
@@ -83,6 +84,9 @@ func (o *Option) AvailableIf(others ...*Option) *Option { o.needs = others; retu
 
 // ForHelp makes an option whose presence has Parse take any command line, such as --help.
 func (o *Option) ForHelp() *Option { o.forHelp = true; return o }
+
+// Hidden keeps an option of older versions out of the help.
+func (o *Option) Hidden() *Option { o.hidden = true; return o }
 
 // Parser knows the options of one tool.
 type Parser struct {
