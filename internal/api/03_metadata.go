@@ -14,7 +14,7 @@ import (
 //
 // Behaviour:
 //   - brokers are those that are registered, not fenced, and have the listener the request came in on, with the address
-//     advertised for that listener;
+//     advertised for that listener; for this broker, when nothing was said of that, the address that the client has connected to;
 //   - a topic that does not exist is created when auto.create.topics.enable and the request allow it, and is ready when
 //     the answer arrives: clients never see LEADER_NOT_AVAILABLE for it (Kafka answers UNKNOWN_TOPIC_OR_PARTITION first).
 //     When it cannot be created the controller's error is the topic's;
@@ -221,6 +221,9 @@ func (s *session) metadataCluster(image *metadata.Image, req *kmsg.MetadataReque
 		at, ok := s.aliveEndpoint(&b)
 		if !ok {
 			continue
+		}
+		if b.ID == s.api.NodeID {
+			s.warnOfLoopback(at)
 		}
 		rb := kmsg.NewMetadataResponseBroker()
 		rb.NodeID, rb.Host, rb.Port, rb.Rack = b.ID, at.Host, int32(at.Port), b.Rack

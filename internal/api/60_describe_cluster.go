@@ -41,7 +41,7 @@ func (s *session) describeCluster(_ context.Context, req *kmsg.DescribeClusterRe
 	}
 	image := s.api.Metadata.Image()
 	for _, b := range image.Brokers() {
-		at, ok := b.Endpoint(s.conn.Listener)
+		at, ok := s.endpoint(&b)
 		if !ok || b.Fenced && !req.IncludeFencedBrokers {
 			continue
 		}

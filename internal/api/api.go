@@ -30,12 +30,18 @@ type API struct {
 	LogLevels   *LogLevels // of Log and all other loggers of the node
 	Log         *zap.Logger
 	NowMs       func() int64 // wall clock in ms since the epoch
+	// HostFor returns the host that clients of a connection are told for this broker instead of the registered one; "" keeps that one. It may be nil.
+	HostFor func(server.ConnInfo) string
+	// PortMapped reports whether a connection came through the port mapping of a container engine, from the machine around this one. It may be nil.
+	PortMapped func(server.ConnInfo) bool
 
 	setUp         sync.Once // of what follows, by the first NewSession
 	fetchSessions *fetchSessionCache
 	// creating is held, one place, by whoever creates topics on demand, so that clients which ask for the same new topic
 	// at the same time all find it created by the first.
 	creating chan struct{}
+	// misled holds the listeners, by name, whose clients have been warned about.
+	misled sync.Map
 }
 
 // NewSession returns the state of one new connection. Safe for concurrent use; the session itself is not.
@@ -45,7 +51,11 @@ func (a *API) NewSession(conn server.ConnInfo) server.Session {
 		a.fetchSessions = newFetchSessionCache(slots, a.NowMs)
 		a.creating = make(chan struct{}, 1)
 	})
-	return &session{api: a, conn: conn}
+	s := &session{api: a, conn: conn}
+	if a.HostFor != nil {
+		s.host = a.HostFor(conn)
+	}
+	return s
 }
 
 var _ server.Handler = (*API)(nil)

@@ -19,6 +19,8 @@ import (
 type session struct {
 	api  *API
 	conn server.ConnInfo
+	// host is where this client reaches this broker; empty when that is the registered address.
+	host string
 
 	// header is the request being served.
 	header protocol.Header

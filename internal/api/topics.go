@@ -81,15 +81,6 @@ func hasPartition(image *metadata.Image, topic string, partition int32) bool {
 	return t != nil && partition >= 0 && int(partition) < len(t.Partitions)
 }
 
-// aliveEndpoint returns where clients of the session's listener reach a broker, and false when the broker is not there,
-// fenced, or does not have that listener.
-func (s *session) aliveEndpoint(b *metadata.Broker) (metadata.Endpoint, bool) {
-	if b == nil || b.Fenced {
-		return metadata.Endpoint{}, false
-	}
-	return b.Endpoint(s.conn.Listener)
-}
-
 // currentLeader tells a client that came to the wrong node where to go (KIP-951): the leader and its epoch as the image
 // has them, and its broker when it can be reached.
 func (s *session) currentLeader(topic string, partition int32) (leader, epoch int32, at *metadata.Broker) {

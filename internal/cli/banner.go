@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -28,11 +29,23 @@ type started struct {
 // bootstrap is the address that a client on this machine should be given.
 func (s started) bootstrap() string {
 	for _, a := range s.addrs {
-		if a.Advertised != "" {
+		switch {
+		case a.FromConnection:
+			_, port, _ := net.SplitHostPort(a.Bound)
+			return net.JoinHostPort("localhost", port)
+		case a.Advertised != "":
 			return a.Advertised
 		}
 	}
 	return ""
+}
+
+// told says what the clients of a listener are told about it.
+func told(a node.Addr) string {
+	if a.FromConnection {
+		return "the address they connect to"
+	}
+	return a.Advertised
 }
 
 // printBanner is for a person in front of a terminal.
@@ -42,7 +55,7 @@ func (s started) printBanner(w io.Writer) {
 	fmt.Fprintf(t, "  node\t%d\tcluster %s\n", s.nodeID, s.clusterID)
 	fmt.Fprintf(t, "  data\t%s\n", strings.Join(s.logDirs, ", "))
 	for _, a := range s.addrs {
-		fmt.Fprintf(t, "  %s\t%s\t→ clients are told %s\n", a.Listener, a.Bound, cmp.Or(a.Advertised, "nothing"))
+		fmt.Fprintf(t, "  %s\t%s\t→ clients are told %s\n", a.Listener, a.Bound, cmp.Or(told(a), "nothing"))
 	}
 	t.Flush()
 	fmt.Fprint(w, `
@@ -68,7 +81,7 @@ func (s started) printBanner(w io.Writer) {
 func (s started) printLine(w io.Writer) {
 	addrs := make([]string, len(s.addrs))
 	for i, a := range s.addrs {
-		addrs[i] = a.Listener + " " + a.Bound + " → " + cmp.Or(a.Advertised, "not advertised")
+		addrs[i] = a.Listener + " " + a.Bound + " → " + cmp.Or(told(a), "not advertised")
 	}
 	fmt.Fprintf(w, "gokafka %s is ready (%s): node %d, cluster %s, data %s, %s\n",
 		s.version, s.took.Round(time.Millisecond), s.nodeID, s.clusterID, strings.Join(s.logDirs, ","), strings.Join(addrs, ", "))

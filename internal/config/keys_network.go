@@ -3,7 +3,7 @@ package config
 // Sockets: listeners, addresses, connection limits.
 var networkKeys = []Key{
 	{"listeners", TypeList, "PLAINTEXT://:9092", honour | pb, unchecked, "Sockets to open, as NAME://host:port,…; an empty host or 0.0.0.0 is every interface, port 0 any free port."},
-	{"advertised.listeners", TypeList, null, honour, unchecked, "Addresses that clients are told, by listener name; the listeners themselves when not set."},
+	{"advertised.listeners", TypeList, null, honour, unchecked, "Addresses that clients are told, by listener name. When not set: the hosts in `listeners`, and for a listener on all interfaces the address that the client connected to."},
 	{"listener.security.protocol.map", TypeString, "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT", honour | pb, unchecked, "Security protocol of each listener name."},
 	{"inter.broker.listener.name", TypeString, null, honour, unchecked, "Listener that brokers use among themselves."},
 	{"security.inter.broker.protocol", TypeString, "PLAINTEXT", honour, oneOf("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"), "Chooses the listener between brokers by protocol, when inter.broker.listener.name does not."},

@@ -15,6 +15,10 @@ type Listener struct {
 	Host     string // empty: all interfaces. IPv6 without brackets
 	Port     int    // 0: any free one
 	Protocol string // PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL
+
+	// FromConnection is for an advertised listener about whose host nothing was said and which is bound to all interfaces: each client is told the
+	// address of this machine that it has connected to. Host is then what is registered with the cluster.
+	FromConnection bool
 }
 
 // String writes the listener as Kafka does.
@@ -213,12 +217,14 @@ func (c *Config) impliedAdvertised() []Listener {
 		e := &implied[i]
 		if e.anyInterface() {
 			e.Host = ""
+			// The certificate of a TLS listener is for names: the machine's must do there.
+			e.FromConnection = e.Protocol == "PLAINTEXT" || e.Protocol == "SASL_PLAINTEXT"
 		}
 		if e.Name != "PLAINTEXT" {
 			continue
 		}
 		if c.IsSet("advertised.host.name") {
-			e.Host = c.String("advertised.host.name")
+			e.Host, e.FromConnection = c.String("advertised.host.name"), false
 		}
 		if c.IsSet("advertised.port") {
 			e.Port = c.Int("advertised.port")

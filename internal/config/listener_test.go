@@ -54,6 +54,31 @@ func TestListeners(t *testing.T) {
 	}
 }
 
+func TestWhoIsToldTheAddressOfTheConnection(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                                     true,
+		"listeners=PLAINTEXT://:9092":          true,
+		"listeners=PLAINTEXT://0.0.0.0:9092":   true,
+		"listeners=PLAINTEXT://[::]:9092":      true,
+		"advertised.port=9":                    true, // that is about the port alone
+		"listeners=PLAINTEXT://127.0.0.1:9092": false,
+		"listeners=PLAINTEXT://box:9092":       false,
+		"advertised.listeners=PLAINTEXT://:1":  false, // Kafka's rule for an empty host: the machine's name
+		"advertised.listeners=PLAINTEXT://a:1": false,
+		"advertised.host.name=a":               false,
+		"host.name=127.0.0.1":                  false,
+	} {
+		c, _, err := load(t, text, Defaults{Hostname: "box"})
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := c.AdvertisedListeners()[0].FromConnection; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
+
 func TestListenersRefused(t *testing.T) {
 	const two = "\nlistener.security.protocol.map=PLAINTEXT:PLAINTEXT,A:PLAINTEXT"
 	for _, tc := range []struct{ text, want string }{

@@ -104,7 +104,7 @@ func TestStockFileOf28(t *testing.T) {
 	if c.NodeID() != 0 || c.LogDirs()[0] != "/tmp/kafka-logs" || c.Int("group.initial.rebalance.delay.ms") != 0 {
 		t.Errorf("node %d, log dirs %v", c.NodeID(), c.LogDirs())
 	}
-	if diff := cmp.Diff([]Listener{{Name: "PLAINTEXT", Host: "box", Port: 9092, Protocol: "PLAINTEXT"}}, c.AdvertisedListeners()); diff != "" {
+	if diff := cmp.Diff([]Listener{{Name: "PLAINTEXT", Host: "box", Port: 9092, Protocol: "PLAINTEXT", FromConnection: true}}, c.AdvertisedListeners()); diff != "" {
 		t.Errorf("advertised:\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"zookeeper.connect, zookeeper.connection.timeout.ms ignored: gokafka does ZooKeeper's job itself"}, notices.Legacy); diff != "" {

@@ -131,6 +131,9 @@ func (n *Node) Run(ctx context.Context) error {
 	keep("broker", func() error { return n.broker.Run(ctx) })
 	for _, l := range n.listeners {
 		keep("listener "+l.Name, func() error { return n.server.Serve(l.Name, l.net) })
+		if l.also != nil {
+			keep("listener "+l.Name, func() error { return n.server.Serve(l.Name, l.also) })
+		}
 	}
 
 	select {
@@ -166,8 +169,13 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) close() error {
 	var errs []error
 	for _, l := range n.listeners {
-		if err := l.net.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-			errs = append(errs, err)
+		for _, socket := range []net.Listener{l.net, l.also} {
+			if socket == nil {
+				continue
+			}
+			if err := socket.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	if n.groups != nil {
@@ -186,11 +194,13 @@ func (n *Node) close() error {
 func (n *Node) Close() error { return n.close() }
 
 func (n *Node) api() *api.API {
+	advertise := n.newAdvertiser()
 	return &api.API{
 		NodeID: n.Config().NodeID(), ClusterID: n.ClusterID(), Config: n.Config,
 		Broker: n.broker, Metadata: n.metadata.Store(), Controller: n.metadata.Controller(), Groups: n.groups,
 		ProducerIDs: txn.NewProducerIDs(n.metadata.Controller(), n.Config().NodeID(), n.brokerEpoch),
 		LogLevels:   n.options.LogLevels, Log: n.options.Logger.Named("api"), NowMs: nowMs,
+		HostFor: advertise.hostFor, PortMapped: advertise.portMapped,
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"syscall"
 
+	"go.uber.org/zap"
+
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/server"
 )
@@ -16,6 +18,7 @@ import (
 type listener struct {
 	config.Listener
 	net        net.Listener
+	also       net.Listener    // the socket of IPv6 of a listener on localhost, nil when there is none
 	advertised config.Listener // the zero value when clients are not told of it
 }
 
@@ -52,6 +55,7 @@ func (n *Node) listen(ctx context.Context) error {
 		}
 		b := listener{Listener: l, net: nl}
 		b.Port = nl.Addr().(*net.TCPAddr).Port
+		b.also = n.listenIPv6Loopback(ctx, b)
 		if a, ok := advertised[l.Name]; ok {
 			if a.Port == 0 {
 				a.Port = b.Port
@@ -59,6 +63,27 @@ func (n *Node) listen(ctx context.Context) error {
 			b.advertised = a
 		}
 		n.listeners = append(n.listeners, b)
+	}
+	return nil
+}
+
+// listenIPv6Loopback binds the other address that localhost stands for. Clients that resolve it to ::1 first, as Node.js does, would else be refused,
+// or worse, be answered by somebody else. A machine without IPv6 has none.
+func (n *Node) listenIPv6Loopback(ctx context.Context, l listener) net.Listener {
+	if l.Host != "localhost" || !l.net.Addr().(*net.TCPAddr).IP.Equal(net.IPv4(127, 0, 0, 1)) {
+		return nil
+	}
+	other := l.Listener
+	other.Host, other.Port = net.IPv6loopback.String(), l.Port
+	var lc net.ListenConfig
+	also, err := lc.Listen(ctx, "tcp6", net.JoinHostPort(other.Host, strconv.Itoa(other.Port)))
+	switch {
+	case err == nil:
+		return also
+	case errors.Is(err, syscall.EADDRINUSE):
+		n.log.Warn("clients on this machine that try IPv6 first reach somebody else", zap.Error(listenError(other, err)))
+	default: // EADDRNOTAVAIL, EAFNOSUPPORT
+		n.log.Debug("localhost is IPv4 only", zap.Error(err))
 	}
 	return nil
 }
@@ -87,7 +112,7 @@ func listenError(l config.Listener, err error) error {
 func (n *Node) Addrs() []Addr {
 	addrs := make([]Addr, 0, len(n.listeners))
 	for _, l := range n.listeners {
-		a := Addr{Listener: l.Name, Protocol: l.Protocol, Bound: l.net.Addr().String()}
+		a := Addr{Listener: l.Name, Protocol: l.Protocol, Bound: l.net.Addr().String(), FromConnection: l.advertised.FromConnection}
 		if l.advertised.Host != "" {
 			a.Advertised = net.JoinHostPort(l.advertised.Host, strconv.Itoa(l.advertised.Port))
 		}
