@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -100,7 +101,7 @@ func (l *Log) append(records []byte, o AppendOptions, leader bool) (Appended, er
 	}
 	s := v.active()
 	position := v.size
-	if err := l.write(s, records, position); err != nil {
+	if err := l.write(s, records, position, l.producers.aborting(&sum)); err != nil {
 		return Appended{}, err
 	}
 	s.size.Store(position + int64(len(records)))
@@ -109,9 +110,7 @@ func (l *Log) append(records []byte, o AppendOptions, leader bool) (Appended, er
 	if err := l.index(s, records, position, int64(c.IndexIntervalBytes)); err != nil {
 		return Appended{}, err
 	}
-	if err := l.commitProducers(s, &sum); err != nil {
-		return Appended{}, err
-	}
+	l.commitProducers(&sum)
 	l.publish(&view{segments: v.segments, size: position + int64(len(records)), end: sum.last + 1, cuts: v.cuts})
 	if len(sum.done) > 0 || l.firstUnstable.Load() != l.producers.firstUnstableOffset() {
 		l.updateUnstable()
@@ -193,21 +192,32 @@ func (l *Log) checkProducer(b protocol.Batch, origin Origin, sum *summary) error
 	return nil
 }
 
-// write puts the bytes at the end of the segment. When not all of them can be
-// written what was written is cut off again, so that the log ends with a whole
-// batch; if that fails too nobody knows what is there, and the log is offline.
-func (l *Log) write(s *segment, records []byte, position int64) error {
+// write puts the bytes at the end of the segment, and what they abort at the end of
+// its transaction index: readers must not see the marker without the entry. When not
+// all of it can be written what was written is cut off again, so that the log ends
+// with a whole batch; if that fails too nobody knows what is there, and the log is
+// offline.
+func (l *Log) write(s *segment, records []byte, position int64, aborted []AbortedTxn) error {
 	h, err := s.openToWrite()
 	if err != nil {
 		return l.rollError("open "+s.path(extLog), err)
 	}
 	defer h.release()
+	doing := fmt.Sprintf("append %d bytes to %s", len(records), s.path(extLog))
+	txns := s.txnBytes.Load()
 	_, err = h.WriteAt(records, position)
+	if err == nil && len(aborted) > 0 {
+		doing = "write " + s.path(extTxnIndex)
+		err = s.appendTxns(aborted)
+	}
 	if err == nil {
 		return nil
 	}
-	doing := fmt.Sprintf("append %d bytes to %s", len(records), s.path(extLog))
-	if cutErr := h.Truncate(position); cutErr != nil {
+	cutErr := h.Truncate(position)
+	if len(aborted) > 0 {
+		cutErr = errors.Join(cutErr, s.truncateTxns(txns))
+	}
+	if cutErr != nil {
 		return l.fail(doing+" and undo it", fmt.Errorf("%w, then %w", err, cutErr))
 	}
 	if vfs.IsNoSpace(err) {
@@ -235,23 +245,14 @@ func (l *Log) index(s *segment, records []byte, position, intervalBytes int64) e
 }
 
 // commitProducers makes the changes of the producers' state that analyze found.
-func (l *Log) commitProducers(s *segment, sum *summary) error {
+func (l *Log) commitProducers(sum *summary) {
 	for i := range sum.updates {
 		l.producers.commit(&sum.updates[i])
 	}
 	l.producers.end = sum.last + 1
-	var aborted []AbortedTxn
 	for _, t := range sum.done {
-		if a := l.producers.finish(t); a != nil {
-			aborted = append(aborted, *a)
-		}
+		l.producers.complete(t)
 	}
-	if err := s.appendTxns(aborted); err != nil {
-		// The marker is in the log: without the entry readers would see what was
-		// aborted. The next start makes the index anew.
-		return l.fail("write "+s.path(extTxnIndex), err)
-	}
-	return nil
 }
 
 // rollIfNeeded makes a new segment when the last one is full, too old, or cannot

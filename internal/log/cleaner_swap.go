@@ -140,7 +140,7 @@ func (s *cleanedSegment) finish() error {
 		if err = errors.Join(err, f.Close()); err != nil {
 			return err
 		}
-		s.hasTxnIndex.Store(true)
+		s.txnBytes.Store(int64(len(entries)))
 	}
 	s.size.Store(s.written)
 	s.largest.Store(&s.maximum)
@@ -182,7 +182,7 @@ func (s *cleanedSegment) removeAll(suffix string) error {
 func (s *cleanedSegment) renameAll(from, to string) error {
 	for _, ext := range cleanedExts {
 		name := s.segment.path(ext)
-		if ext == extTxnIndex && !s.hasTxnIndex.Load() {
+		if ext == extTxnIndex && s.txnBytes.Load() == 0 {
 			continue
 		}
 		if err := s.fs.Rename(name+from, name+to); err != nil {
@@ -271,6 +271,7 @@ func (l *Log) swap(cuts int, old []*segment, cleaned *cleanedSegment) (deleted [
 		f.mu.Lock()
 		defer f.mu.Unlock()
 	}
+	cleaned.leftTxns.Store(&cleaned.txns) // until the index has its name, too
 	l.publish(&view{segments: slices.Concat(v.segments[:at], []*segment{cleaned.segment}, v.segments[at+len(old):]), size: v.size, end: v.end, cuts: v.cuts})
 	for i, s := range old {
 		exts := segmentExts[:]
@@ -286,5 +287,6 @@ func (l *Log) swap(cuts int, old []*segment, cleaned *cleanedSegment) (deleted [
 	if err := cleaned.renameAll(extSwap, ""); err != nil {
 		return nil, l.fail("put a cleaned segment into "+l.dir, err)
 	}
+	cleaned.leftTxns.Store(nil)
 	return deleted, nil
 }

@@ -120,7 +120,7 @@ func (l *Log) syncSegment(s *segment, sealed bool, end int64) error {
 		return err
 	}
 	names := []string{s.path(extIndex), s.path(extTimeIndex), l.dir + "/" + segmentName(end) + extSnapshot}
-	if s.hasTxnIndex.Load() {
+	if s.txnBytes.Load() > 0 {
 		names = append(names, s.path(extTxnIndex))
 	}
 	for _, name := range names {

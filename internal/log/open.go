@@ -130,7 +130,8 @@ func (ld *loader) sortFiles(infos []vfs.FileInfo) error {
 		case extTimeIndex:
 			s.times.exists.Store(true)
 		case extTxnIndex:
-			s.hasTxnIndex.Store(true)
+			s.txnBytes.Store(ld.indexBytes[name])
+			s.staleTxns = ld.indexBytes[name] == 0
 		}
 	}
 	if len(ld.segments) == 0 {

@@ -138,6 +138,26 @@ func (ps *producers) firstUnstableOffset() int64 {
 	return first
 }
 
+// aborting returns what an append will enter into the transaction index.
+func (ps *producers) aborting(sum *summary) []AbortedTxn {
+	if !slices.ContainsFunc(sum.done, func(t completedTxn) bool { return t.aborted }) {
+		return nil
+	}
+	after := producers{open: slices.Clone(ps.open)}
+	for i := range sum.updates {
+		for _, t := range sum.updates[i].started {
+			after.open = insertTxn(after.open, t)
+		}
+	}
+	var aborted []AbortedTxn
+	for _, t := range sum.done {
+		if a := after.finish(t); a != nil {
+			aborted = append(aborted, *a)
+		}
+	}
+	return aborted
+}
+
 // stableAfter returns the last stable offset that the end of t makes, were
 // everything replicated.
 func (ps *producers) stableAfter(t completedTxn) int64 {

@@ -38,7 +38,14 @@ func (r Region) AbortedTxns(from int64) ([]AbortedTxn, error) {
 	if r.length == 0 {
 		return nil, nil
 	}
-	return r.view.abortedTxns(from, r.end)
+	txns, err := r.view.abortedTxns(from, r.end)
+	if err != nil {
+		if why := r.log.check(); why != nil { // the partition was deleted, and its files are somewhere else
+			return nil, why
+		}
+		return nil, r.log.readFailed("read the aborted transactions of "+r.log.dir, err)
+	}
+	return txns, nil
 }
 
 // File returns the file and where in it the region begins, for sendfile; nil for

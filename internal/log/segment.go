@@ -30,12 +30,12 @@ type segment struct {
 	dir  string
 	base int64 // first offset that may be in it; its file's name
 
-	size        atomic.Int64 // bytes of whole batches; of the last segment readers take view.size
-	modifiedMs  atomic.Int64 // of the last append
-	hasTxnIndex atomic.Bool
-	log         file
-	offsets     index
-	times       index
+	size       atomic.Int64 // bytes of whole batches; of the last segment readers take view.size
+	modifiedMs atomic.Int64 // of the last append
+	txnBytes   atomic.Int64 // of whole entries in the transaction index, which is there if there are any
+	log        file
+	offsets    index
+	times      index
 
 	loadMu sync.Mutex  // held while the indexes are looked at for the first time
 	loaded atomic.Bool // the indexes may be used
@@ -43,7 +43,7 @@ type segment struct {
 	// it; 0 when unknown.
 	lastRelative atomic.Int32
 	largest      atomic.Pointer[timestampOffset] // of the batches; nil until the indexes were loaded
-	leftTxns     atomic.Pointer[[]AbortedTxn]    // of a segment that has left the log: what its index held
+	leftTxns     atomic.Pointer[[]AbortedTxn]    // of a segment that has left the log, or is entering it: what its index holds
 	misfit       atomic.Pointer[CorruptionError] // why the offset index is not used
 
 	// The rest belongs to the writer and is guarded by Log.mu.
@@ -53,6 +53,7 @@ type segment struct {
 	appended        bool  // since it was opened
 	unmade          bool  // the log file is not there: the first append makes it
 	toldMisfit      bool  // misfit was logged
+	staleTxns       bool  // there is a transaction index without an entry
 
 	// Guarded by Log.flushMu:
 	unsyncedName    bool // the directory was not synced since the file was made

@@ -132,7 +132,7 @@ func (l *Log) truncateFiles(later []*segment, s *segment, position, size int64) 
 		keep++
 	}
 	if keep < len(txns) {
-		if err := s.replaceTxns(txns[:keep]); err != nil {
+		if err := s.truncateTxns(int64(keep) * txnEntryBytes); err != nil {
 			return err
 		}
 	}

@@ -50,9 +50,11 @@ func parseTxnIndex(name string, b []byte) ([]AbortedTxn, error) {
 }
 
 // abortedTxns returns the transactions of the segment's index; none when there is
-// no file. The slice is the caller's.
+// no file. The slice is the caller's. A segment that has left the log since the
+// caller found it gives what its index held then. Safe for concurrent use.
 func (s *segment) abortedTxns() ([]AbortedTxn, error) {
-	if !s.hasTxnIndex.Load() {
+	size := s.txnBytes.Load() // behind it an entry may be half-written, or about to be taken back
+	if size == 0 {
 		return nil, nil
 	}
 	if left := s.leftTxns.Load(); left != nil {
@@ -60,26 +62,24 @@ func (s *segment) abortedTxns() ([]AbortedTxn, error) {
 	}
 	name := s.path(extTxnIndex)
 	b, err := s.fs.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) { // the segment has left the log since the caller found it
-		if left := s.leftTxns.Load(); left != nil {
-			return slices.Clone(*left), nil
-		}
-		return nil, nil
+	if left := s.leftTxns.Load(); left != nil {
+		return slices.Clone(*left), nil // what was read may be of the segment that has taken the name
 	}
-	if err != nil {
+	if err != nil { // also when it is missing: "none" would show readers what was aborted
 		return nil, storageError("read "+name, err)
 	}
-	return parseTxnIndex(name, b)
+	return parseTxnIndex(name, b[:min(int64(len(b)), size)])
 }
 
-// appendTxns adds entries at the end of the transaction index.
+// appendTxns adds entries at the end of the transaction index. After an error
+// truncateTxns must follow.
 func (s *segment) appendTxns(txns []AbortedTxn) error {
 	if len(txns) == 0 {
 		return nil
 	}
 	name := s.path(extTxnIndex)
-	open := s.fs.Open
-	if !s.hasTxnIndex.Load() {
+	open, size := s.fs.Open, s.txnBytes.Load()
+	if size == 0 {
 		open = s.fs.Create
 	}
 	f, err := open(name)
@@ -87,10 +87,6 @@ func (s *segment) appendTxns(txns []AbortedTxn) error {
 		return err
 	}
 	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return err
-	}
 	var b []byte
 	for _, t := range txns {
 		e := t.encode()
@@ -99,17 +95,37 @@ func (s *segment) appendTxns(txns []AbortedTxn) error {
 	if _, err := f.WriteAt(b, size); err != nil {
 		return err
 	}
-	s.hasTxnIndex.Store(true)
+	s.txnBytes.Store(size + int64(len(b)))
 	return nil
 }
 
-// replaceTxns makes the transaction index hold exactly these.
-func (s *segment) replaceTxns(txns []AbortedTxn) error {
-	if s.hasTxnIndex.Load() {
-		if err := s.fs.Remove(s.path(extTxnIndex)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// truncateTxns cuts the transaction index to its first entries; of an empty one it
+// removes the file.
+func (s *segment) truncateTxns(size int64) error {
+	s.txnBytes.Store(size) // readers first: what they still look at stays
+	name := s.path(extTxnIndex)
+	if size == 0 {
+		if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		s.hasTxnIndex.Store(false)
+		return nil
+	}
+	f, err := s.fs.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Truncate(size)
+}
+
+// replaceTxns makes the transaction index hold exactly these, of a segment that
+// nobody reads yet.
+func (s *segment) replaceTxns(txns []AbortedTxn) error {
+	if s.txnBytes.Load() > 0 || s.staleTxns {
+		if err := s.truncateTxns(0); err != nil {
+			return err
+		}
+		s.staleTxns = false
 	}
 	return s.appendTxns(txns)
 }
