@@ -43,6 +43,9 @@ func (s *shard) describe(id string, version int16) kmsg.DescribeGroupsResponseGr
 	d.Group, d.State = id, deadState
 	if version >= 6 {
 		d.ErrorCode, d.ErrorMessage = kerr.GroupIDNotFound.Code, kmsg.StringPtr(fmt.Sprintf("Group %s not found.", id))
+		if s.groups[id] != nil {
+			d.ErrorMessage = kmsg.StringPtr(fmt.Sprintf("Group %s is not a classic group.", id))
+		}
 	}
 	return d
 }

@@ -392,6 +392,8 @@ func (g *classic) list() kmsg.ListGroupsResponseGroup {
 	}
 }
 
+func (g *classic) tombstones() []record { return []record{groupTombstone(g.id)} }
+
 func (g *classic) describe() kmsg.DescribeGroupsResponseGroup {
 	d := kmsg.NewDescribeGroupsResponseGroup()
 	d.Group, d.State, d.ProtocolType = g.id, g.stateName(), g.protocolType

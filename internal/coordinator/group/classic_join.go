@@ -27,12 +27,14 @@ func (s *shard) join(client Client, req *kmsg.JoinGroupRequest, reply *coordinat
 		}
 		return s.joinNewGroup(client, req, w)
 	}
-	g, ok := known.(*classic)
-	if !ok {
-		w.fail("", kerr.InconsistentGroupProtocol)
-		return nil
+	switch g := known.(type) {
+	case *classic:
+		return g.joinAs(client, req, w)
+	case *opaque:
+		return g.joinReplacing(client, req, w)
 	}
-	return g.joinAs(client, req, w)
+	w.fail("", kerr.InconsistentGroupProtocol)
+	return nil
 }
 
 // joinNewGroup makes the group. It is written to the log at once, empty, so that it is seen after a restart as it was before.

@@ -25,8 +25,9 @@
 //	OffsetCommitKey v1 group,topic,part  OffsetCommitValue v4, v1 with an expire timestamp (OffsetCommit v2-4), null to remove
 //	GroupMetadataKey v2 group            GroupMetadataValue v3, null to remove
 //
-// Older value versions, and OffsetCommitKey v0, are read. Records of other kinds (KIP-848, share and streams groups) are left where they
-// are and counted in one line of the log at load.
+// Older value versions, and OffsetCommitKey v0, are read. The records of KIP-848, share and streams groups (package records) are left where they are;
+// such a group ([opaque]) keeps its name, is listed, and gives way to a classic member where Kafka lets it: when it is a consumer or streams group
+// without members.
 //
 // Goroutines: none but the runtime's.
 package group

@@ -52,7 +52,7 @@ func (s *shard) expireGroup(records []record, id string) []record {
 	}
 	if !kept && g.isIdle() && len(s.offsets.open[id]) == 0 {
 		s.log.Info("group without members and offsets removed", zap.String("group", id))
-		records = append(records, groupTombstone(id))
+		records = append(records, g.tombstones()...)
 	}
 	return records
 }

@@ -142,8 +142,12 @@ func (h *harness) check() {
 	h.t.Helper()
 	h.inspect(func(p int32, s *shard) {
 		for id, g := range s.groups {
-			if err := checkClassic(g.(*classic)); err != nil {
-				h.t.Errorf("group %s: %v\n%s", id, err, dumpGroup(g.(*classic)))
+			c, ok := g.(*classic)
+			if !ok {
+				continue
+			}
+			if err := checkClassic(c); err != nil {
+				h.t.Errorf("group %s: %v\n%s", id, err, dumpGroup(c))
 			}
 		}
 		fresh := replayed(h.t, h.journal, p)
@@ -185,6 +189,15 @@ func durableDiff(live, fresh *shard) string {
 		return fmt.Sprintf("groups %v, replayed %v", a, b)
 	}
 	for id, g := range live.groups {
+		if a, b := g.groupType(), fresh.groups[id].groupType(); a != b {
+			return fmt.Sprintf("group %s: %s, replayed %s", id, a, b)
+		}
+		if a, ok := g.(*opaque); ok {
+			if b := fresh.groups[id].(*opaque); !reflect.DeepEqual(a.live, b.live) || a.members != b.members {
+				return fmt.Sprintf("group %s: %v, replayed %v", id, a.live, b.live)
+			}
+			continue
+		}
 		if a, b := g.(*classic).stored, fresh.groups[id].(*classic).stored; !reflect.DeepEqual(a, b) {
 			return fmt.Sprintf("group %s: %+v, replayed %+v", id, a, b)
 		}

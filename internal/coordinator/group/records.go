@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gokafka/gokafka/internal/coordinator/records"
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
@@ -125,7 +126,8 @@ type decoded struct {
 	metadata  *stored    // nil: removed
 }
 
-// decode reads a record. Nothing of the result aliases r. Kinds that are not known here come back with their kind alone.
+// decode reads a record. Nothing of the result aliases r. Kinds of groups that are kept as they are (opaque) come back with their group, unknown kinds
+// with their kind alone.
 func decode(r record) (decoded, error) {
 	if len(r.Key) < 2 {
 		return decoded{}, fmt.Errorf("record key of %d bytes has no version", len(r.Key))
@@ -150,6 +152,12 @@ func decode(r record) (decoded, error) {
 		d.group = k.Group
 		if r.Value != nil {
 			d.metadata, err = decodeGroup(r.Value)
+		}
+	default:
+		if _, ok := opaqueKinds[d.kind]; ok {
+			if d.group, err = records.GroupID(r.Key); err != nil {
+				return d, fmt.Errorf("key of kind %d: %w", d.kind, err)
+			}
 		}
 	}
 	return d, err

@@ -37,6 +37,8 @@ type group interface {
 	expiryBase() (baseMs func(committed) int64, ok bool)
 
 	list() kmsg.ListGroupsResponseGroup
+	// tombstones are the records that remove the group, without its offsets.
+	tombstones() []record
 }
 
 // commitAs is who commits offsets: the fields of an OffsetCommit request.
@@ -56,7 +58,7 @@ type shard struct {
 	offsets offsets
 
 	loading bool
-	unknown map[int16]int // records of kinds that are not understood, seen while loading
+	unknown map[int16]int // records of kinds that are not understood
 }
 
 var _ coordinator.TxnShard = (*shard)(nil)
@@ -76,9 +78,7 @@ func newShard(env coordinator.Env, limits func() limits, log *zap.Logger) *shard
 // Loaded restores the groups from what was replayed and arms all timers.
 func (s *shard) Loaded() {
 	s.loading = false
-	for kind, n := range s.unknown {
-		s.log.Warn("left records of an unknown kind as they are", zap.Int16("kind", kind), zap.Int("records", n))
-	}
+	s.reportKept()
 	for _, id := range s.groupIDs() {
 		s.groups[id].loaded()
 	}
@@ -103,7 +103,11 @@ func (s *shard) Replay(offset int64, r record) error {
 	case keyGroupMetadata:
 		s.replayGroup(d.group, d.metadata)
 	default:
-		s.unknown[d.kind]++
+		if _, ok := opaqueKinds[d.kind]; ok {
+			s.replayOpaque(d, r)
+		} else {
+			s.unknown[d.kind]++
+		}
 	}
 	return nil
 }
@@ -170,7 +174,7 @@ func (s *shard) deleteGroup(id string) ([]record, error) {
 		records = append(records, offsetTombstone(id, tp.Topic, tp.Partition))
 	}
 	s.log.Info("group deleted", zap.String("group", id), zap.Int("offsets", len(records)))
-	return append(records, groupTombstone(id)), nil
+	return append(records, g.tombstones()...), nil
 }
 
 // topicsDeleted returns the records that remove the offsets of deleted topics.

@@ -49,6 +49,15 @@ func KindOf(key []byte) (kind int16, ok bool) {
 	return kind, r.Err() == nil
 }
 
+// GroupID returns the group of an encoded key of __consumer_offsets: all kinds, those of kmsg too, have it as their first field. Errors wrap
+// ErrMalformed.
+func GroupID(key []byte) (string, error) {
+	r := wire.NewReader(key)
+	r.Int16()
+	id := r.FixedString()
+	return id, r.Err()
+}
+
 // ParseGroup decodes a record of __consumer_offsets. The Value is nil for a tombstone (value is nil). Nothing in the result aliases key or value.
 // Errors wrap ErrMalformed or ErrUnknownKind.
 func ParseGroup(key, value []byte) (Key, Value, error) {

@@ -234,6 +234,12 @@ func TestParseTakes(t *testing.T) {
 	if kind, ok := KindOf(key); kind != 3 || !ok {
 		t.Error(kind, ok)
 	}
+	if id, err := GroupID(key); id != "g" || err != nil {
+		t.Error(id, err)
+	}
+	if _, err := GroupID([]byte{0, 1, 0, 5, 'x'}); !errors.Is(err, ErrMalformed) {
+		t.Error(err)
+	}
 	if _, ok := KindOf(key[:1]); ok {
 		t.Error("a kind of one byte")
 	}
