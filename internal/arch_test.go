@@ -31,7 +31,7 @@ var mayImport = map[string][]string{
 	"internal/config":           {},
 	"internal/vfs":              {},
 	"internal/wire":             {},
-	"internal/wire/gen":         {},
+	"internal/wire/gen":         {"internal/wire"},
 	"internal/vfs/vfstest":      {"internal/vfs"},
 	"internal/log":              {"internal/vfs"},
 	"internal/coordinator":      {},

@@ -17,4 +17,7 @@
 // each followed by its fields, indented: NAME TYPE, then what differs from the rule: "since N" (versions N and up have it), "tag N" (a tagged
 // field, written only when it differs from its default), "= X" (the default, where it is not zero). "?" before a type means that it may be null; a
 // nullable tagged field is null by default, unless "= {}" says that its default is an empty one: then a null is written.
+//
+// [Schema] reads the same notation at run time and shows encoded records as JSON, as Kafka's tools print them. It knows two more words, for records that
+// others have codecs for: "until N" (a field that ends with version N), and "flexible N" behind VERSIONS (compact lengths and tagged fields since then).
 package wire

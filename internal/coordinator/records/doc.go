@@ -24,4 +24,16 @@
 // the ClassicMemberMetadata of a member that is not a classic one.) The types and their codecs are generated from schema.txt (go generate; package wire). The package is pure and starts no goroutine.
 package records
 
+import (
+	_ "embed"
+
+	"github.com/gokafka/gokafka/internal/wire"
+)
+
 //go:generate go run ../../wire/gen
+
+//go:embed schema.txt
+var schema string
+
+// Schema describes the records, for tools that show them.
+func Schema() *wire.Schema { return wire.MustSchema(schema) }

@@ -9,4 +9,16 @@
 // (go generate), our own notation of the facts (see package wire). A record's key is always null.
 package records
 
+import (
+	_ "embed"
+
+	"github.com/gokafka/gokafka/internal/wire"
+)
+
 //go:generate go run ../../wire/gen
+
+//go:embed schema.txt
+var schema string
+
+// Schema describes the records, for tools that show them.
+func Schema() *wire.Schema { return wire.MustSchema(schema) }
