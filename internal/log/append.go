@@ -198,7 +198,7 @@ func (l *Log) checkProducer(b protocol.Batch, origin Origin, sum *summary) error
 // with a whole batch; if that fails too nobody knows what is there, and the log is
 // offline.
 func (l *Log) write(s *segment, records []byte, position int64, aborted []AbortedTxn) error {
-	h, err := s.openToWrite()
+	h, err := s.openToWrite(preallocation(l.config.Load()))
 	if err != nil {
 		return l.rollError("open "+s.path(extLog), err)
 	}
@@ -313,20 +313,20 @@ func (l *Log) roll(v *view, base int64, reason string) (*view, error) {
 	}
 	doing := "roll " + s.path(extLog)
 	if s.unmade { // an empty segment's name says where the log begins
-		h, err := s.openToWrite()
+		h, err := s.openToWrite(0)
 		if err != nil {
 			return nil, l.rollError(doing, err)
 		}
 		h.release()
 	}
-	if err := s.finishIndexes(false); err != nil {
+	if err := errors.Join(s.trim(), s.finishIndexes(false)); err != nil {
 		return nil, l.rollError(doing, err)
 	}
 	l.producers.end = max(l.producers.end, base)
 	if err := l.takeSnapshot(false); err != nil {
 		return nil, l.rollError(doing, err)
 	}
-	next, err := createSegment(l.fs, l.dir, base, l.nowMs())
+	next, err := createSegment(l.fs, l.dir, base, l.nowMs(), preallocation(l.config.Load()))
 	if err != nil {
 		return nil, l.rollError(doing, err)
 	}

@@ -23,9 +23,13 @@ type life struct {
 	tried   []string // one more append that failed: its records may be there or not
 	durable int64    // records before this offset were flushed
 	start   int64
+	edit    func(o *Options)
 }
 
-func lifeOptions(o *Options) {
+func (lf *life) options(o *Options) {
+	if lf.edit != nil {
+		defer lf.edit(o)
+	}
 	o.Config = kafkaTopic()
 	o.Config.SegmentBytes, o.Config.IndexIntervalBytes = 400, 100
 }
@@ -34,7 +38,7 @@ func lifeOptions(o *Options) {
 // deletes, truncates nothing, closes. It stops at the first error.
 func (lf *life) run(fsys vfs.FS) error {
 	o := Options{TopicID: [16]byte{1}}
-	lifeOptions(&o)
+	lf.options(&o)
 	l, err := Open(fsys, testDir, o)
 	if err != nil {
 		return err
@@ -94,7 +98,7 @@ func (lf *life) check(what string, fsys vfs.FS, clean bool, survives int64, gaps
 	lf.t.Helper()
 	l, err := Open(fsys, testDir, func() Options {
 		o := Options{TopicID: [16]byte{1}, Clean: clean, RecoveryPoint: min(lf.durable, survives), LogStartOffset: lf.start}
-		lifeOptions(&o)
+		lf.options(&o)
 		return o
 	}())
 	if damage := (*CorruptionError)(nil); gaps && errors.As(err, &damage) {
@@ -150,12 +154,17 @@ var errPowerCut = errors.New("the power is cut")
 // script makes, and opens what is left: all of it (a killed process), or what a
 // power cut leaves of what was not synced.
 func TestCrashAtEveryStep(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { crashAtEveryStep(t, nil) })
+	t.Run("preallocate", func(t *testing.T) { crashAtEveryStep(t, func(o *Options) { o.Config.Preallocate = true }) })
+}
+
+func crashAtEveryStep(t *testing.T, edit func(o *Options)) {
 	const seed = 7
 	rng := rand.New(rand.NewPCG(seed, seed))
 	for step := 0; ; step++ {
 		disk := newDisk(t)
 		n := 0
-		lf := &life{t: t}
+		lf := &life{t: t, edit: edit}
 		err := lf.run(vfs.Fault(disk, func(op vfs.Op, name string) error {
 			if !op.Changes() {
 				return nil

@@ -65,7 +65,4 @@
 // log.cleaner.threads logs at a time on others. A cleaner takes Log.mu only to swap
 // segments, which is a few renames; it leaves when somebody wants the log
 // (cleaning.abort), and gives up when the log was truncated or shortened meanwhile.
-//
-// preallocate has no effect: files grow by appending, and indexes are never
-// larger than what they hold.
 package log

@@ -289,7 +289,7 @@ func (l *Log) Close() error {
 			return l.fail("close "+l.dir, err)
 		}
 	}
-	if err := l.takeSnapshot(false); err != nil {
+	if err := errors.Join(s.trim(), l.takeSnapshot(false)); err != nil {
 		return l.fail("close "+l.dir, err)
 	}
 	// Oldest segment first: a power cut now should cost the log's end and not its
@@ -325,7 +325,7 @@ func (l *Log) closeForDelete() {
 func (l *Log) leave(why *error) {
 	// Kafka opens a directory on its way out like any other, and recovers one without indexes. It will be removed either way: an error is none.
 	if s := l.view.Load().active(); l.check() == nil && !s.finished() && s.load() == nil {
-		_ = s.finishIndexes(false)
+		_ = errors.Join(s.finishIndexes(false), s.trim())
 	}
 	l.closed.Store(why)
 	for _, s := range l.view.Load().segments {

@@ -55,7 +55,7 @@ func create(fsys vfs.FS, dir string, o Options) (*Log, error) {
 		return nil, storageError("make the directory "+l.dir, err)
 	}
 	l.unsyncedDir = true
-	s, err := firstSegment(l.fs, l.dir, o.LogStartOffset, l.nowMs())
+	s, err := firstSegment(l.fs, l.dir, o.LogStartOffset, l.nowMs(), preallocation(&o.Config))
 	if err == nil && o.TopicID != [16]byte{} {
 		err = writePartitionMetadata(l.fs, l.dir, o.TopicID)
 	}
@@ -135,7 +135,7 @@ func (ld *loader) sortFiles(infos []vfs.FileInfo) error {
 		}
 	}
 	if len(ld.segments) == 0 {
-		s, err := firstSegment(ld.fs, ld.dir, ld.o.LogStartOffset, ld.nowMs())
+		s, err := firstSegment(ld.fs, ld.dir, ld.o.LogStartOffset, ld.nowMs(), preallocation(&ld.o.Config))
 		if err != nil {
 			return err
 		}
@@ -271,7 +271,7 @@ func (ld *loader) restartBelowStart() error {
 			}
 		}
 	}
-	s, err := createSegment(ld.fs, ld.dir, start, ld.nowMs())
+	s, err := createSegment(ld.fs, ld.dir, start, ld.nowMs(), preallocation(&ld.o.Config))
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,13 @@ func (ld *loader) recover() error {
 		if damage == nil {
 			continue
 		}
+		trimmed, err := ld.trimZeros(i, damage)
+		if err != nil {
+			return err
+		}
+		if trimmed {
+			continue
+		}
 		if err := ld.checkTorn(i, damage); err != nil {
 			return err
 		}

@@ -52,6 +52,7 @@ type segment struct {
 	bytesSinceIndex int64 // since the batch that has the last entry of the offset index
 	appended        bool  // since it was opened
 	unmade          bool  // the log file is not there: the first append makes it
+	preallocated    bool  // the log file is larger than what it holds
 	toldMisfit      bool  // misfit was logged
 	staleTxns       bool  // there is a transaction index without an entry
 
@@ -73,9 +74,9 @@ func newSegment(fsys vfs.FS, dir string, base int64, nowMs int64) *segment {
 // and not written to cost nothing but their directories. (Kafka makes what it
 // misses; had it a log file without indexes it would tell of an error.) Another
 // offset must be kept, as the name of a file.
-func firstSegment(fsys vfs.FS, dir string, base, nowMs int64) (*segment, error) {
+func firstSegment(fsys vfs.FS, dir string, base, nowMs, preallocation int64) (*segment, error) {
 	if base > 0 {
-		return createSegment(fsys, dir, base, nowMs)
+		return createSegment(fsys, dir, base, nowMs, preallocation)
 	}
 	s := newSegment(fsys, dir, base, nowMs)
 	s.unmade, s.unsyncedName, s.unsyncedIndexes = true, true, true
@@ -84,13 +85,14 @@ func firstSegment(fsys vfs.FS, dir string, base, nowMs int64) (*segment, error) 
 }
 
 // createSegment makes the log file; indexes are made with their first entry.
-func createSegment(fsys vfs.FS, dir string, base, nowMs int64) (*segment, error) {
+func createSegment(fsys vfs.FS, dir string, base, nowMs, preallocation int64) (*segment, error) {
 	s := newSegment(fsys, dir, base, nowMs)
 	f, err := fsys.Create(s.path(extLog))
 	if err != nil {
 		return nil, err
 	}
-	if err := f.Close(); err != nil {
+	err = s.preallocate(f, preallocation)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	s.unsyncedName, s.unsyncedIndexes = true, true
@@ -117,12 +119,17 @@ func (s *segment) open() (*handle, error) {
 }
 
 // openToWrite is open, and makes the file when it is not there yet.
-func (s *segment) openToWrite() (*handle, error) {
+func (s *segment) openToWrite(preallocation int64) (*handle, error) {
 	h, err := s.log.acquire(s.fs, func() string { return s.path(extLog) }, s.unmade)
-	if err == nil {
-		s.unmade = false
+	if err != nil || !s.unmade {
+		return h, err
 	}
-	return h, err
+	s.unmade = false
+	if err := s.preallocate(h, preallocation); err != nil {
+		h.release()
+		return nil, err
+	}
+	return h, nil
 }
 
 // load makes the indexes usable: it looks at the files, and makes them anew from

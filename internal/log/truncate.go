@@ -179,7 +179,7 @@ func (l *Log) truncateFully(v *view, o int64) error {
 	if err := l.removeSegments(v.segments, 0); err != nil {
 		return l.fail(doing, err)
 	}
-	s, err := createSegment(l.fs, l.dir, o, l.nowMs())
+	s, err := createSegment(l.fs, l.dir, o, l.nowMs(), preallocation(l.config.Load()))
 	if err == nil {
 		err = l.fs.SyncDir(l.dir)
 	}
