@@ -12,8 +12,9 @@ import (
 
 // AppendOptions say on whose behalf records are appended.
 type AppendOptions struct {
-	RequiredAcks   int16 // −1 asks for min.insync.replicas
-	ProduceVersion int16 // the version of the Produce request: below 3 the records are message sets
+	RequiredAcks   int16  // −1 asks for min.insync.replicas
+	ProduceVersion int16  // the version of the Produce request: below 3 the records are message sets
+	TxnGuard       uint64 // what VerifyTxn gave out for the transaction that the records belong to
 }
 
 // Append validates the records field of a Produce request as Kafka's LogValidator does and appends it. It may stamp offsets into records, whose
@@ -33,7 +34,11 @@ func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error
 	if err != nil {
 		return log.Appended{}, err
 	}
-	a, err := p.append(s, v.Records, log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Client})
+	lo := log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Client, Guard: o.TxnGuard}
+	if protocol.Batch(v.Records).IsTransactional() { // one batch, where there are transactions
+		lo.VerifyTxns = p.verifiesTxns()
+	}
+	a, err := p.append(s, v.Records, lo)
 	if err != nil {
 		return log.Appended{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/gokafka/gokafka/internal/config"
+	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/log"
 	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/protocol"
@@ -470,13 +471,13 @@ func TestJournalLoadsWhatItAppended(t *testing.T) {
 	f.create("j", 1)
 	p, j := f.partition("j", 0), f.Journal("j")
 	for i := range 5 {
-		last, err := j.Append(t.Context(), 0, p.LeaderEpoch(), []protocol.Record{
+		last, err := j.Append(t.Context(), 0, p.LeaderEpoch(), coordinator.Pending{Records: []protocol.Record{
 			{TimestampMs: 1, Key: []byte{byte(i)}, Value: []byte("v")}, {TimestampMs: 1, Key: []byte{byte(i)}},
-		})
+		}})
 		ok(t, err)
 		ok(t, j.WaitCommitted(t.Context(), 0, last))
 	}
-	if _, err := j.Append(t.Context(), 0, p.LeaderEpoch()+1, []protocol.Record{{}}); !errors.Is(err, kerr.NotLeaderForPartition) {
+	if _, err := j.Append(t.Context(), 0, p.LeaderEpoch()+1, coordinator.Pending{Records: []protocol.Record{{}}}); !errors.Is(err, kerr.NotLeaderForPartition) {
 		t.Errorf("append of another epoch's shard: %v", err)
 	}
 	f.close()

@@ -22,8 +22,8 @@ type journal struct {
 	topic  string
 }
 
-// Append writes records as one batch and returns the offset of the last.
-func (j *journal) Append(_ context.Context, partition, leaderEpoch int32, records []protocol.Record) (int64, error) {
+// Append writes a batch and returns the offset of its last record.
+func (j *journal) Append(_ context.Context, partition, leaderEpoch int32, pending coordinator.Pending) (int64, error) {
 	p, err := j.broker.Partition(j.topic, partition)
 	if err != nil {
 		return 0, err
@@ -39,14 +39,21 @@ func (j *journal) Append(_ context.Context, partition, leaderEpoch int32, record
 	if len(s.isr) < topic.MinInsyncReplicas {
 		return 0, fmt.Errorf("%s: %d in-sync replicas, min.insync.replicas is %d: %w", p.tp, len(s.isr), topic.MinInsyncReplicas, kerr.NotEnoughReplicas)
 	}
-	batch, err := buildBatch(records)
+	batch, err := buildBatch(pending, p.nowMs())
 	if err != nil {
 		return 0, fmt.Errorf("build a batch for %s: %w", p.tp, err)
 	}
 	if len(batch) > int(topic.MaxMessageBytes) {
 		return 0, fmt.Errorf("%s: a batch of %d bytes, max.message.bytes is %d: %w", p.tp, len(batch), topic.MaxMessageBytes, kerr.MessageTooLarge)
 	}
-	a, err := p.append(s, batch, log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Coordinator})
+	o := log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Coordinator}
+	switch {
+	case pending.Txn != nil:
+		o.VerifyTxns, o.Guard = p.verifiesTxns(), pending.Txn.Guard
+	case pending.Marker != nil:
+		o.TxnVersion = pending.Marker.Version
+	}
+	a, err := p.append(s, batch, o)
 	if err != nil {
 		return 0, err
 	}
@@ -54,9 +61,16 @@ func (j *journal) Append(_ context.Context, partition, leaderEpoch int32, record
 }
 
 // buildBatch lays records into one uncompressed batch, as Kafka's coordinators do by default (offsets.topic.compression.codec=0).
-func buildBatch(records []protocol.Record) (protocol.Batch, error) {
-	builder := protocol.NewBatchBuilder(protocol.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1})
-	for _, r := range records {
+func buildBatch(b coordinator.Pending, nowMs int64) (protocol.Batch, error) {
+	o := protocol.BatchOptions{ProducerID: -1, ProducerEpoch: -1, BaseSequence: -1}
+	switch {
+	case b.Txn != nil:
+		o.ProducerID, o.ProducerEpoch, o.Transactional = b.Txn.ProducerID, b.Txn.Epoch, true
+	case b.Marker != nil:
+		return buildMarker(*b.Marker, nowMs)
+	}
+	builder := protocol.NewBatchBuilder(o)
+	for _, r := range b.Records {
 		builder.Append(r)
 	}
 	return builder.Bytes()

@@ -13,8 +13,10 @@ import (
 
 // event is one thing to run on the shard's goroutine.
 type event struct {
-	run  func() []record
-	fail func(error) // completes the event's reply when run panicked; nil for timers and broadcasts
+	run    func() []record
+	fail   func(error) // completes the event's reply when run panicked; nil for timers and broadcasts
+	txn    *Txn        // in whose transaction the records are
+	marker *Marker     // to append instead of records
 }
 
 // loop is the part of a shard's goroutine that does not depend on the kind of shard.
@@ -33,6 +35,8 @@ type loop struct {
 
 	// Owned by the shard's goroutine.
 	replay    func(offset int64, r record) error
+	replayTxn func(offset, producerID int64, epoch int16, r record) error // nil when the shard knows no transactions
+	endTxn    func(producerID int64, epoch int16, commit bool) error
 	timers    timers
 	written   int64 // offset of the last record in the log, -1 for none
 	completed []interface{ release(offset int64, err error) }
@@ -140,7 +144,7 @@ func (l *loop) handle(ev event) error {
 		l.release(len(l.completed), kerr.UnknownServerError)
 		return fatal
 	}
-	appended, fatal := l.append(records)
+	appended, fatal := l.append(Pending{Records: records, Txn: ev.txn, Marker: ev.marker})
 	if fatal != nil {
 		l.release(len(l.completed), errNotCoordinator)
 		return fatal
@@ -171,31 +175,46 @@ func (l *loop) release(n int, err error) {
 	l.completed = l.completed[:0]
 }
 
-// append writes the records and replays them. The first error says that they were not written, the second that they were but could not be
-// replayed.
-func (l *loop) append(records []record) (appended, fatal error) {
-	if len(records) == 0 {
+// append writes a batch and replays it. The first error says that it was not written, the second that it was but could not be replayed.
+func (l *loop) append(b Pending) (appended, fatal error) {
+	if len(b.Records) == 0 && b.Marker == nil {
 		return nil, nil
 	}
 	nowMs := l.o.Now().UnixMilli()
-	for i := range records {
-		records[i].TimestampMs = nowMs
+	for i := range b.Records {
+		b.Records[i].TimestampMs = nowMs
 	}
-	last, err := l.journal.Append(l.quit, l.partition, l.leaderEpoch.Load(), records)
+	last, err := l.journal.Append(l.quit, l.partition, l.leaderEpoch.Load(), b)
 	if err != nil {
 		return err, nil
 	}
-	base := last - int64(len(records)) + 1
 	l.written = last
 	_, fatal = l.guard(func() []record {
-		for i, r := range records {
-			if err := l.replay(base+int64(i), r); err != nil {
-				panic(fmt.Sprintf("replay of the record just written at offset %d: %v", base+int64(i), err))
-			}
+		if err := l.replayAppended(b, last); err != nil {
+			panic(fmt.Sprintf("replay of what was just written, to offset %d: %v", last, err))
 		}
 		return nil
 	})
 	return nil, fatal
+}
+
+func (l *loop) replayAppended(b Pending, last int64) error {
+	if m := b.Marker; m != nil {
+		return l.endTxn(m.ProducerID, m.Epoch, m.Commit)
+	}
+	base := last - int64(len(b.Records)) + 1
+	for i, r := range b.Records {
+		var err error
+		if b.Txn != nil {
+			err = l.replayTxn(base+int64(i), b.Txn.ProducerID, b.Txn.Epoch, r)
+		} else {
+			err = l.replay(base+int64(i), r)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // guard runs fn and turns a panic into an error: one broken request must not end the broker.

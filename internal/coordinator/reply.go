@@ -53,17 +53,35 @@ func (r *Reply[R]) release(offset int64, err error) {
 // COORDINATOR_LOAD_IN_PROGRESS, what the journal answered, and ctx.Err(). When ctx ends the reply is abandoned: fn may still run, and a
 // completed reply nobody waits for does no harm.
 func Do[S Shard, R any](ctx context.Context, rt *Runtime[S], partition int32, fn func(S, *Reply[R]) []record) (R, error) {
+	return do(ctx, rt, partition, event{}, fn)
+}
+
+// DoTxn is [Do] with records that belong to a transaction: they are set aside by [TxnShard.ReplayTxn] until a marker decides about them.
+//
+// Further errors: those of the log about the producer, INVALID_TXN_STATE and INVALID_PRODUCER_EPOCH.
+func DoTxn[S TxnShard, R any](ctx context.Context, rt *Runtime[S], partition int32, txn Txn, fn func(S, *Reply[R]) []record) (R, error) {
+	return do(ctx, rt, partition, event{txn: &txn}, fn)
+}
+
+// EndTxn appends a transaction marker, has the shard apply or drop what it has set aside, and waits until the marker is committed. The errors are
+// those of [DoTxn].
+func EndTxn[S TxnShard](ctx context.Context, rt *Runtime[S], partition int32, m Marker) error {
+	_, err := do(ctx, rt, partition, event{marker: &m}, func(_ S, reply *Reply[struct{}]) []record {
+		reply.Done(struct{}{})
+		return nil
+	})
+	return err
+}
+
+func do[S Shard, R any](ctx context.Context, rt *Runtime[S], partition int32, ev event, fn func(S, *Reply[R]) []record) (R, error) {
 	var none R
 	r, err := rt.active(partition)
 	if err != nil {
 		return none, err
 	}
 	reply := &Reply[R]{loop: &r.loop, ch: make(chan outcome[R], 1)}
-	err = r.enqueue(ctx, event{
-		run:  func() []record { return fn(r.shard, reply) },
-		fail: reply.Fail,
-	})
-	if err != nil {
+	ev.run, ev.fail = func() []record { return fn(r.shard, reply) }, reply.Fail
+	if err := r.enqueue(ctx, ev); err != nil {
 		return none, err
 	}
 	var out outcome[R]

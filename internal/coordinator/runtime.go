@@ -179,7 +179,7 @@ func (rt *Runtime[S]) run(r *runner[S], before <-chan struct{}) {
 	defer close(r.ended)
 	defer func() { // the runner stays known until a next life, its state need not
 		var none S
-		r.shard, r.replay = none, nil
+		r.shard, r.replay, r.replayTxn, r.endTxn = none, nil, nil, nil
 		r.reset()
 	}()
 	if before != nil {
@@ -228,8 +228,11 @@ func (rt *Runtime[S]) load(r *runner[S]) bool {
 func (rt *Runtime[S]) replayLog(r *runner[S]) (n int, err error) {
 	r.reset()
 	r.shard = rt.build(r.partition, r.env())
-	r.replay = r.shard.Replay
+	r.replay, r.endTxn, r.replayTxn = r.shard.Replay, r.shard.ReplayTxnMarker, nil
 	txn, _ := any(r.shard).(TxnShard)
+	if txn != nil {
+		r.replayTxn = txn.ReplayTxn
+	}
 	err = r.journal.Load(r.quit, r.partition, func(b protocol.Batch, offset int64, rec record) error {
 		n++
 		r.written = offset

@@ -1,4 +1,4 @@
-package coordinator
+package coordinator_test
 
 import (
 	"context"
@@ -14,13 +14,16 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/coordinator/coordinatortest"
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
+type record = protocol.Record
+
 // journalShard writes down what it is told: durable lines, and soft events.
 type journalShard struct {
-	env    Env
+	env    coordinator.Env
 	lines  []string // durable
 	soft   []string
 	armed  bool
@@ -59,15 +62,15 @@ func line(text string) record { return record{Value: []byte(text)} }
 type harness struct {
 	t       *testing.T
 	journal *coordinatortest.Journal
-	rt      *Runtime[*journalShard]
+	rt      *coordinator.Runtime[*journalShard]
 	poison  string
 }
 
 func newHarness(t *testing.T) *harness {
 	h := &harness{t: t, journal: coordinatortest.New()}
-	h.rt = New(h.journal, func(_ int32, env Env) *journalShard {
+	h.rt = coordinator.New(h.journal, func(_ int32, env coordinator.Env) *journalShard {
 		return &journalShard{env: env, poison: h.poison}
-	}, Options{Now: time.Now, NewID: UUIDs(rand.New(rand.NewSource(1))), QueueLimit: 4})
+	}, coordinator.Options{Now: time.Now, NewID: coordinator.UUIDs(rand.New(rand.NewSource(1))), QueueLimit: 4})
 	t.Cleanup(h.rt.Close)
 	return h
 }
@@ -75,7 +78,7 @@ func newHarness(t *testing.T) *harness {
 func (h *harness) load() { h.rt.Load(0, 1); synctest.Wait() }
 
 func (h *harness) write(ctx context.Context, lines ...string) error {
-	_, err := Do(ctx, h.rt, 0, func(s *journalShard, reply *Reply[struct{}]) []record {
+	_, err := coordinator.Do(ctx, h.rt, 0, func(s *journalShard, reply *coordinator.Reply[struct{}]) []record {
 		reply.Done(struct{}{})
 		var rs []record
 		for _, l := range lines {
@@ -87,7 +90,7 @@ func (h *harness) write(ctx context.Context, lines ...string) error {
 }
 
 func (h *harness) lines() string {
-	got, err := Do(h.t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[string]) []record {
+	got, err := coordinator.Do(h.t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[string]) []record {
 		reply.Done(strings.Join(s.lines, " "))
 		return nil
 	})
@@ -158,7 +161,7 @@ func TestTransactionsAndMarkersReachTheShardAtLoad(t *testing.T) {
 func TestUnreadableRecordDoesNotTakeTheShardAway(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.poison = "poison"
-		h.journal.Append(t.Context(), 0, 1, []record{line("a"), line("unreadable"), line("poison"), line("b")})
+		h.journal.Append(t.Context(), 0, 1, coordinator.Pending{Records: []record{line("a"), line("unreadable"), line("poison"), line("b")}})
 		h.load()
 		h.wantLines("0:a 3:b")
 	})
@@ -166,7 +169,7 @@ func TestUnreadableRecordDoesNotTakeTheShardAway(t *testing.T) {
 
 func TestLoadIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
-		h.journal.Append(t.Context(), 0, 1, []record{line("a")})
+		h.journal.Append(t.Context(), 0, 1, coordinator.Pending{Records: []record{line("a")}})
 		h.journal.FailLoads(kerr.KafkaStorageError)
 		h.load()
 		time.Sleep(time.Second)
@@ -182,7 +185,7 @@ func TestFailedAppendChangesNothingAndFailsItsReplies(t *testing.T) {
 		h.load()
 		h.journal.FailAppends(kerr.KafkaStorageError)
 		var after error
-		_, err := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		_, err := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			s.env.AfterAppend(func(err error) { after = err })
 			reply.Done(1)
 			return []record{line("lost")}
@@ -190,7 +193,7 @@ func TestFailedAppendChangesNothingAndFailsItsReplies(t *testing.T) {
 		wantErr(t, err, kerr.KafkaStorageError)
 		wantErr(t, after, kerr.KafkaStorageError)
 		// A reply that AfterAppend completes says what it says.
-		got, err := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		got, err := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			s.env.AfterAppend(func(err error) { reply.Done(2) })
 			return []record{line("lost")}
 		})
@@ -204,7 +207,7 @@ func TestFailedAppendChangesNothingAndFailsItsReplies(t *testing.T) {
 func TestReplyOfALaterEvent(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.load()
-		got, err := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[string]) []record {
+		got, err := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[string]) []record {
 			s.env.Schedule("later", 10*time.Second, func() []record {
 				reply.Done("timer")
 				reply.Done("twice")
@@ -248,7 +251,7 @@ func TestUnloadFailsWaitingReplies(t *testing.T) {
 			h.journal.CommitTo(0)
 			var wg sync.WaitGroup
 			wg.Go(func() {
-				_, err := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+				_, err := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 					if !uncommitted {
 						return nil // held by the shard
 					}
@@ -268,16 +271,16 @@ func TestCallerThatIsGoneIsForgotten(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.load()
 		ctx, cancel := context.WithCancel(t.Context())
-		var held *Reply[int]
+		var held *coordinator.Reply[int]
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			_, err := Do(ctx, h.rt, 0, func(s *journalShard, reply *Reply[int]) []record { held = reply; return nil })
+			_, err := coordinator.Do(ctx, h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record { held = reply; return nil })
 			wantErr(t, err, context.Canceled)
 		})
 		synctest.Wait()
 		cancel()
 		wg.Wait()
-		Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			held.Done(1)
 			reply.Done(1)
 			return nil
@@ -291,7 +294,7 @@ func TestCallerThatIsGoneIsForgotten(t *testing.T) {
 func TestTimersReplaceCancelAndKeepOrder(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.load()
-		Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			reply.Done(0)
 			timer := func(name string) func() []record { return func() []record { return []record{line(name)} } }
 			s.env.Schedule("a", 2*time.Second, timer("a1"))
@@ -312,7 +315,7 @@ func TestTimerThatReschedulesItselfDoesNotStarveRequests(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.load()
 		n := 0
-		Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			reply.Done(0)
 			var again func() []record
 			again = func() []record {
@@ -336,7 +339,7 @@ func TestRequestsBeforeATimerThatIsDue(t *testing.T) {
 		// The shard is busy over the deadline; a request that came meanwhile cancels the timer.
 		var wg sync.WaitGroup
 		wg.Go(func() {
-			Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+			coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 				s.env.Schedule("session", time.Second, func() []record { return []record{line("expired")} })
 				reply.Done(0)
 				time.Sleep(2 * time.Second)
@@ -345,7 +348,7 @@ func TestRequestsBeforeATimerThatIsDue(t *testing.T) {
 		})
 		wg.Go(func() {
 			time.Sleep(1500 * time.Millisecond)
-			Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+			coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 				s.env.Cancel("session")
 				reply.Done(0)
 				return nil
@@ -363,7 +366,7 @@ func TestFullQueueMakesCallersWait(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				_, err := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+				_, err := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 					time.Sleep(time.Millisecond)
 					reply.Done(0)
 					return nil
@@ -379,7 +382,7 @@ func TestPanicReloadsTheShardFromItsLog(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.load()
 		h.write(t.Context(), "a")
-		_, err := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		_, err := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			s.lines = append(s.lines, "garbage")
 			panic("bug")
 		})
@@ -413,7 +416,7 @@ func TestBroadcastComesBeforeLaterRequests(t *testing.T) {
 func TestNewerEpochIsUsedWithoutReload(t *testing.T) {
 	bubble(t, func(t *testing.T, h *harness) {
 		h.load()
-		Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record {
+		coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record {
 			s.soft = append(s.soft, "kept")
 			reply.Done(0)
 			return nil
@@ -423,7 +426,7 @@ func TestNewerEpochIsUsedWithoutReload(t *testing.T) {
 		if b := h.journal.Batches(0); b[0].LeaderEpoch() != 5 {
 			t.Errorf("epoch %d", b[0].LeaderEpoch())
 		}
-		soft, _ := Do(t.Context(), h.rt, 0, func(s *journalShard, reply *Reply[int]) []record { reply.Done(len(s.soft)); return nil })
+		soft, _ := coordinator.Do(t.Context(), h.rt, 0, func(s *journalShard, reply *coordinator.Reply[int]) []record { reply.Done(len(s.soft)); return nil })
 		if soft != 1 {
 			t.Error("the shard was loaded again")
 		}
@@ -431,7 +434,7 @@ func TestNewerEpochIsUsedWithoutReload(t *testing.T) {
 }
 
 func TestUUIDs(t *testing.T) {
-	next := UUIDs(rand.New(rand.NewSource(1)))
+	next := coordinator.UUIDs(rand.New(rand.NewSource(1)))
 	seen := make(map[string]bool)
 	for range 100 {
 		id := next()

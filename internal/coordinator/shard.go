@@ -43,11 +43,36 @@ type Env struct {
 	Partition, LeaderEpoch int32
 }
 
+// Pending is a batch to append: records, on their own or in a transaction, or the marker that ends one.
+type Pending struct {
+	Records []protocol.Record
+	Txn     *Txn    // in whose transaction the records are; nil: in none
+	Marker  *Marker // instead of records
+}
+
+// Txn is a producer's transaction as a shard's log sees it.
+type Txn struct {
+	ProducerID int64
+	Epoch      int16
+	// Guard is what the partition gave out before the transaction's coordinator confirmed that the partition is part of the transaction
+	// (KIP-890); 0 when that needs no proof.
+	Guard uint64
+}
+
+// Marker ends a producer's transaction.
+type Marker struct {
+	ProducerID       int64
+	Epoch            int16
+	CoordinatorEpoch int32
+	Version          int8 // of the transaction: 2 when each transaction has an epoch of its own
+	Commit           bool
+}
+
 // Journal is what the log under a shard must offer: a partition of an internal topic, local or replicated. Errors wrap kerr values.
 type Journal interface {
-	// Append writes the records as one batch, all or nothing, and returns the offset of the last. It fails when this node does not lead
-	// the partition in leaderEpoch.
-	Append(ctx context.Context, partition, leaderEpoch int32, records []protocol.Record) (lastOffset int64, err error)
+	// Append writes what is pending as one batch, all or nothing, and returns the offset of its last record. It fails when this node does
+	// not lead the partition in leaderEpoch.
+	Append(ctx context.Context, partition, leaderEpoch int32, b Pending) (lastOffset int64, err error)
 	// Load calls fn for each record from the start of the log to its end, those of control batches included, with the batch that holds it.
 	// The bytes are valid only during the call. An error of fn ends the load.
 	Load(ctx context.Context, partition int32, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error

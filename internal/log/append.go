@@ -27,6 +27,11 @@ const (
 type AppendOptions struct {
 	LeaderEpoch int32
 	Origin      Origin
+	// VerifyTxns refuses the first batch of a transaction without the Guard that VerifyTxn gave out for it.
+	VerifyTxns bool
+	Guard      uint64
+	// TxnVersion is that of the transaction that a marker ends: from 2 on the marker's epoch must be newer than all that the producer has used.
+	TxnVersion int8
 }
 
 // Appended tells where batches went.
@@ -147,7 +152,7 @@ func (l *Log) analyze(records []byte, o AppendOptions, leader bool, end int64, s
 		sum.maxTimestamp = max(sum.maxTimestamp, b.MaxTimestampMs())
 		sum.logAppend = sum.logAppend || b.TimestampType() == protocol.LogAppendTime
 		if b.ProducerID() >= 0 {
-			if err := l.checkProducer(b, o.Origin, sum); err != nil || sum.duplicate != nil {
+			if err := l.checkProducer(b, o, sum); err != nil || sum.duplicate != nil {
 				return err
 			}
 		}
@@ -159,9 +164,9 @@ func (l *Log) analyze(records []byte, o AppendOptions, leader bool, end int64, s
 }
 
 // checkProducer works out what a batch changes of its producer's state.
-func (l *Log) checkProducer(b protocol.Batch, origin Origin, sum *summary) error {
+func (l *Log) checkProducer(b protocol.Batch, o AppendOptions, sum *summary) error {
 	id := b.ProducerID()
-	if p := l.producers.byID[id]; p != nil && origin == Client && !b.IsControl() && p.epoch == b.ProducerEpoch() {
+	if p := l.producers.byID[id]; p != nil && o.Origin == Client && !b.IsControl() && p.epoch == b.ProducerEpoch() {
 		if p.partial && b.BaseSequence() != protocol.IncrementSequence(p.lastSequence(), 1) {
 			if err := l.fillRecent(id, p); err != nil {
 				return err
@@ -171,6 +176,9 @@ func (l *Log) checkProducer(b protocol.Batch, origin Origin, sum *summary) error
 			sum.duplicate = &d
 			return nil
 		}
+	}
+	if o.VerifyTxns && b.IsTransactional() && !b.IsControl() && o.Origin != Replication && !l.inTxn(id, b.ProducerEpoch()) && !l.verified(id, o.Guard) {
+		return fmt.Errorf("a batch of producer %d in no transaction that its coordinator has confirmed: %w", id, errInvalidTxnState)
 	}
 	var u *update
 	for i := range sum.updates {
@@ -182,7 +190,7 @@ func (l *Log) checkProducer(b protocol.Batch, origin Origin, sum *summary) error
 		sum.updates = append(sum.updates, l.producers.prepare(id))
 		u = &sum.updates[len(sum.updates)-1]
 	}
-	done, err := u.apply(b, origin)
+	done, err := u.apply(b, o, l.verifications[id])
 	if err != nil {
 		return err
 	}
@@ -247,7 +255,11 @@ func (l *Log) index(s *segment, records []byte, position, intervalBytes int64) e
 // commitProducers makes the changes of the producers' state that analyze found.
 func (l *Log) commitProducers(sum *summary) {
 	for i := range sum.updates {
-		l.producers.commit(&sum.updates[i])
+		u := &sum.updates[i]
+		l.producers.commit(u)
+		if len(u.started) > 0 || u.marked {
+			delete(l.verifications, u.producerID)
+		}
 	}
 	l.producers.end = sum.last + 1
 	for _, t := range sum.done {

@@ -54,6 +54,9 @@ type Log struct {
 	mu           sync.Mutex
 	producers    producers // guarded by mu
 	updates      []update  // guarded by mu: reused by each append, nil until a producer has an id
+	// verifications are by producer id, those of transactions that are about to begin here; lastGuard was given out last. Guarded by mu.
+	verifications map[int64]*verification
+	lastGuard     uint64
 	rollJitterMs int64     // guarded by mu
 	unsyncedDir  bool      // guarded by flushMu: the directory's own name was not synced
 }
@@ -351,4 +354,5 @@ func (l *Log) ExpireProducers(nowMs int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.producers.expire(nowMs, l.producerIDExpirationMs)
+	l.expireVerifications(nowMs)
 }

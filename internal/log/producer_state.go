@@ -210,6 +210,7 @@ type update struct {
 	before     producer
 	after      producer
 	started    []txn
+	marked     bool // by a marker
 }
 
 func (ps *producers) prepare(id int64) update {
@@ -243,16 +244,17 @@ func (ps *producers) commit(u *update) {
 //
 // Errors: kerr.InvalidProducerEpoch, kerr.OutOfOrderSequenceNumber,
 // kerr.InvalidTxnState, kerr.TransactionCoordinatorFenced.
-func (u *update) apply(b protocol.Batch, origin Origin) (*completedTxn, error) {
+func (u *update) apply(b protocol.Batch, o AppendOptions, v *verification) (*completedTxn, error) {
+	origin := o.Origin
 	if b.IsControl() {
-		return u.applyMarker(b, origin)
+		return u.applyMarker(b, o)
 	}
 	first, last := b.BaseOffset(), b.LastOffset()
 	if err := u.checkEpoch(b, origin); err != nil {
 		return nil, err
 	}
 	if origin == Client {
-		if err := u.checkSequence(b); err != nil {
+		if err := u.checkSequence(b, v); err != nil {
 			return nil, err
 		}
 	}
@@ -274,8 +276,16 @@ func (u *update) checkEpoch(b protocol.Batch, origin Origin) error {
 	return fmt.Errorf("epoch %d of producer %d is older than %d, the last seen: %w", b.ProducerEpoch(), u.producerID, u.after.epoch, errInvalidProducerEpoch)
 }
 
-func (u *update) checkSequence(b protocol.Batch) error {
+func (u *update) checkSequence(b protocol.Batch, v *verification) error {
 	first := b.BaseSequence()
+	if v != nil {
+		if v.v2 && first != 0 && u.after.epoch < 0 {
+			return fmt.Errorf("producer %d begins with sequence %d: %w", u.producerID, first, errOutOfOrderSequence)
+		}
+		if first > v.lowestSequence {
+			return fmt.Errorf("producer %d sent sequence %d before %d: %w", u.producerID, first, v.lowestSequence, errOutOfOrderSequence)
+		}
+	}
 	if b.ProducerEpoch() != u.after.epoch {
 		if first != 0 && u.after.epoch >= 0 {
 			return fmt.Errorf("producer %d begins epoch %d (after %d) with sequence %d: %w", u.producerID, b.ProducerEpoch(), u.after.epoch, first, errOutOfOrderSequence)
@@ -291,7 +301,8 @@ func (u *update) checkSequence(b protocol.Batch) error {
 	return fmt.Errorf("producer %d sent sequence %d after %d: %w", u.producerID, first, last, errOutOfOrderSequence)
 }
 
-func (u *update) applyMarker(b protocol.Batch, origin Origin) (*completedTxn, error) {
+func (u *update) applyMarker(b protocol.Batch, o AppendOptions) (*completedTxn, error) {
+	origin := o.Origin
 	var marker protocol.Record
 	found := false
 	for r, err := range b.Records() {
@@ -314,6 +325,10 @@ func (u *update) applyMarker(b protocol.Batch, origin Origin) (*completedTxn, er
 	if err := u.checkEpoch(b, origin); err != nil {
 		return nil, err
 	}
+	if o.TxnVersion >= 2 && origin == Coordinator && b.ProducerEpoch() == u.after.epoch {
+		// The epoch was bumped for this marker: it is here already, and what is open now is a later transaction.
+		return nil, fmt.Errorf("a marker of epoch %d of producer %d, which has begun already: %w", b.ProducerEpoch(), u.producerID, errInvalidProducerEpoch)
+	}
 	if u.after.coordinatorEpoch > coordinatorEpoch && origin != Replication {
 		return nil, fmt.Errorf("a marker of coordinator epoch %d after one of %d: %w", coordinatorEpoch, u.after.coordinatorEpoch, errCoordinatorFenced)
 	}
@@ -321,6 +336,7 @@ func (u *update) applyMarker(b protocol.Batch, origin Origin) (*completedTxn, er
 	if u.after.txnFirstOffset >= 0 {
 		done = &completedTxn{txn{u.producerID, u.after.txnFirstOffset, b.BaseOffset()}, kind == protocol.ControlAbort}
 	}
+	u.marked = true
 	u.after.setEpoch(b.ProducerEpoch())
 	u.after.txnFirstOffset = -1
 	u.after.coordinatorEpoch = coordinatorEpoch
@@ -336,7 +352,7 @@ func (ps *producers) replay(b protocol.Batch) (*AbortedTxn, error) {
 		return nil, nil
 	}
 	u := ps.prepare(b.ProducerID())
-	done, err := u.apply(b, Replication)
+	done, err := u.apply(b, AppendOptions{Origin: Replication}, nil)
 	if err != nil {
 		return nil, err
 	}

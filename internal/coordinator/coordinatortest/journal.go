@@ -11,6 +11,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 
+	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
@@ -64,8 +65,21 @@ func (j *Journal) partition(p int32) *partition {
 }
 
 // Append implements coordinator.Journal. An epoch older than one it has seen is refused.
-func (j *Journal) Append(ctx context.Context, p, leaderEpoch int32, records []protocol.Record) (int64, error) {
-	return j.AppendBatch(p, leaderEpoch, protocol.BatchOptions{ProducerID: protocol.NoProducerID}, records)
+func (j *Journal) Append(_ context.Context, p, leaderEpoch int32, b coordinator.Pending) (int64, error) {
+	switch {
+	case b.Marker != nil:
+		kind := protocol.ControlAbort
+		if b.Marker.Commit {
+			kind = protocol.ControlCommit
+		}
+		key, value := protocol.ControlMarker(kind, b.Marker.CoordinatorEpoch)
+		o := protocol.BatchOptions{ProducerID: b.Marker.ProducerID, ProducerEpoch: b.Marker.Epoch, BaseSequence: -1, Transactional: true, Control: true}
+		return j.AppendBatch(p, leaderEpoch, o, []protocol.Record{{Key: key, Value: value}})
+	case b.Txn != nil:
+		o := protocol.BatchOptions{ProducerID: b.Txn.ProducerID, ProducerEpoch: b.Txn.Epoch, BaseSequence: -1, Transactional: true}
+		return j.AppendBatch(p, leaderEpoch, o, b.Records)
+	}
+	return j.AppendBatch(p, leaderEpoch, protocol.BatchOptions{ProducerID: protocol.NoProducerID}, b.Records)
 }
 
 // AppendBatch appends a batch of any kind, such as one of a transaction.

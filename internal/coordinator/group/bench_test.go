@@ -55,7 +55,7 @@ func BenchmarkLoad(b *testing.B) {
 		for k := range 100 {
 			batch = append(batch, offsetRecord(fmt.Sprintf("group-%d", k), "t", int32(i), committed{offset: 1, expireMs: noTimestamp}))
 		}
-		if _, err := j.Append(b.Context(), 0, 1, batch); err != nil {
+		if _, err := j.Append(b.Context(), 0, 1, coordinator.Pending{Records: batch}); err != nil {
 			b.Fatal(err)
 		}
 	}
