@@ -8,7 +8,7 @@ FUZZTIME    ?= 5s
 PKG         ?= ./...
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fuzz compat differential exchange bench check ci clean
+.PHONY: help build test race vet lint fuzz compat differential exchange dist bench check ci clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ differential: build ## the same requests to Apache Kafka and to gokafka, answers
 exchange: ## log directories handed from gokafka to Apache Kafka and back (needs what compat needs)
 	test/compat/kafka/fetch.sh > /dev/null
 	GOKAFKA_EXCHANGE=1 $(GO) test -count=1 ./test/exchange
+
+dist: ## what a release has, for all platforms: archives, deb, rpm, wheels, npm packages, SBOMs, checksums (PLATFORMS=host)
+	$(GO) run ./packaging/dist -version '$(VERSION)' -platforms '$(PLATFORMS)' -o dist
 
 bench: build ## gokafka and Apache Kafka 4.3.1 measured side by side (PART=recovery, ROUNDS=1)
 	$(GO) run ./bench -part '$(PART)' -n $(or $(ROUNDS),3) -o bench/RESULTS.md
