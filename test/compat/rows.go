@@ -29,6 +29,7 @@ var sections = []section{
 	{"restart", []string{"sigterm", "kill-9", "kill-9-load"}},
 	{"start", []string{"no-file", "kafka-2.8-file", "kafka-4-file", "environment", "port-0", "unknown-key"}},
 	{"bad input", []string{"port-in-use", "dir-locked", "dir-unwritable", "disk-full", "wrong-values", "other-cluster", "no-such-file"}},
+	{"packages", packageScenarios},
 }
 
 // row is one client, or one aspect of the broker's own behaviour.
@@ -70,6 +71,7 @@ func (o options) kind() string {
 func rows() []row {
 	all := clientRows()
 	all = append(all, javaRows()...)
+	all = append(all, packageRows()...)
 	return append(all, brokerRows()...)
 }
 
