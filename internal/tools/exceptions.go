@@ -1,6 +1,7 @@
 package tools
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -23,13 +24,19 @@ func (e exception) Error() string { return e.message }
 // String is how Java prints it.
 func (e exception) String() string { return e.class + ": " + e.message }
 
+// Is lets errors.Is find the error of the protocol behind an exception.
+func (e exception) Is(target error) bool {
+	k, ok := target.(*kerr.Error)
+	return ok && e.class == exceptionClass(k)
+}
+
 // answered is the error of a broker's answer; nil for code 0. Kafka's own words stand in for a message that it did not send.
 func answered(code int16, message *string) error {
 	err := kerr.TypedErrorForCode(code)
 	if err == nil {
 		return nil
 	}
-	e := exception{exceptionClass(err), err.Description}
+	e := exception{exceptionClass(err), exceptionMessage(err)}
 	if message != nil && *message != "" {
 		e.message = *message
 	}
@@ -47,7 +54,9 @@ func exceptionOf(err error) exception {
 	case errors.As(err, &unreachable):
 		return exception{kafkaErrors + "TimeoutException", unreachable.Error()}
 	case errors.As(err, &k):
-		return exception{exceptionClass(k), k.Description}
+		return exception{exceptionClass(k), exceptionMessage(k)}
+	case errors.Is(err, context.DeadlineExceeded):
+		return exception{kafkaErrors + "TimeoutException", "Timed out waiting for a node assignment."}
 	}
 	return exception{"org.apache.kafka.common.KafkaException", err.Error()}
 }
@@ -93,7 +102,48 @@ func exceptionClass(err *kerr.Error) string {
 	return kafkaErrors + b.String() + "Exception"
 }
 
+// Where the Java clients' message is not kerr's.
+var irregularMessages = map[*kerr.Error]string{
+	kerr.NotLeaderForPartition: "For requests intended only for the leader, this error indicates that the broker is not the current leader. " +
+		"For requests intended for any replica, this error indicates that the broker is not a replica of the topic partition.",
+	kerr.InvalidGroupID:                     "The group id is invalid.",
+	kerr.TopicAuthorizationFailed:           "Topic authorization failed.",
+	kerr.GroupAuthorizationFailed:           "Group authorization failed.",
+	kerr.TransactionalIDAuthorizationFailed: "Transactional Id authorization failed.",
+	kerr.FencedLeaderEpoch:                  "The leader epoch in the request is older than the epoch on the broker.",
+	kerr.UnknownLeaderEpoch:                 "The leader epoch in the request is newer than the epoch on the broker.",
+	kerr.MemberIDRequired:                   "The group member needs to have a valid member id before actually entering a consumer group.",
+	kerr.PreferredLeaderNotAvailable:        "The preferred leader was not available.",
+	kerr.GroupMaxSizeReached:                "The group has reached its maximum size.",
+	kerr.EligibleLeadersNotAvailable:        "Eligible topic partition leaders are not available.",
+	kerr.ElectionNotNeeded:                  "Leader election not needed for topic partition.",
+	kerr.InvalidRecord:                      "This record has failed the validation on broker and hence will be rejected.",
+}
+
+func exceptionMessage(err *kerr.Error) string {
+	if text, ok := irregularMessages[err]; ok {
+		return text
+	}
+	return err.Description
+}
+
 // logError writes an error to standard error as the log of Kafka's tools does, without the stack.
 func (e *Env) logError(err error, logger string) {
-	e.errorf("%s ERROR %s\n (%s)\n", e.stamp(), exceptionOf(err), logger)
+	e.errorf("%s ERROR %s\n (%s)\n", e.stamp(), exceptionOf(err).String(), logger)
+}
+
+// throwsExecution is an error as Java's admin client throws it: the message of an ExecutionException names the cause with its class.
+func throwsExecution(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exception{"java.util.concurrent.ExecutionException", exceptionOf(err).String()}
+}
+
+// throwsRuntime is an error of the admin client that a tool of Kafka's has wrapped once more.
+func throwsRuntime(err error) error {
+	if err == nil {
+		return nil
+	}
+	return exception{"java.lang.RuntimeException", "java.util.concurrent.ExecutionException: " + exceptionOf(err).String()}
 }
