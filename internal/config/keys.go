@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -157,6 +158,9 @@ func LookupKey(name string) (*Key, bool) {
 	}
 	return nil, false
 }
+
+// TopicKeyNames are the names of all configurations of topics, by the alphabet.
+func TopicKeyNames() []string { return slices.Sorted(maps.Keys(topicByName)) }
 
 // LookupTopicKey returns the row of a topic configuration.
 func LookupTopicKey(name string) (*TopicKey, bool) {
