@@ -10,8 +10,8 @@ import (
 
 // applets are the commands of busybox that scripts around Kafka's images use.
 var applets = strings.Fields(`[ ash awk base64 basename bunzip2 bzcat cat chgrp chmod chown clear cmp cp cut date dd df diff dirname dmesg du echo egrep
-	env expr false fgrep find fold free ftpget getopt grep groups gunzip gzip head hexdump hostname id ifconfig install ip kill killall less ln ls md5sum
-	mkdir mkfifo mknod mktemp more mount mv nc netstat nice nl nohup nproc nslookup od paste pgrep pidof ping pkill printenv printf ps pwd readlink
+	env expr false fgrep find fold free ftpget getopt grep groups gunzip gzip head hexdump hostname id ifconfig ip kill killall less ln ls md5sum
+	mkdir mkfifo mknod mktemp more mount mv nc netstat nice nl nproc nslookup od paste pidof ping printf ps pwd readlink
 	realpath renice reset rev rm rmdir route sed seq setsid sh sha1sum sha256sum sha512sum sleep sort split stat strings stty sync tac tail tar tee
 	telnet test time timeout top touch tr traceroute true truncate tty umount uname uniq unlink unzip uptime vi watch wc wget which who whoami xargs
 	xxd yes zcat`)

@@ -64,7 +64,9 @@ func (s configSource) load(environ []string) (*config.Config, config.Notices, er
 	var mistakes []error
 	if s.container != nil {
 		entries, mistakes = s.container.entries()
-		return checked(entries, config.Defaults{Hostname: hostname()}, mistakes)
+		c, notices, err := checked(entries, config.Defaults{Hostname: hostname()}, mistakes)
+		notices.Hints = append(notices.Hints, s.container.hints...)
+		return c, notices, err
 	}
 	if s.file != "" {
 		text, err := os.ReadFile(s.file)

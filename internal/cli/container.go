@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -91,6 +92,7 @@ type container struct {
 	file    string   // where the configuration is written
 	environ []string // with the arguments
 	written bool     // file is what counts, when it is there
+	hints   []string // what the user should be told, see config.Notices
 }
 
 func openContainer(root, layout string, environ, args []string) (*container, error) {
@@ -154,11 +156,12 @@ func (c *container) defaults(over []config.Entry) []config.Entry {
 	}
 	var under []config.Entry
 	add := func(key, value string) {
-		under = append(under, config.Entry{Key: key, Value: value, Source: "the image"})
+		if k, known := config.LookupKey(key); known && k.Honoured() { // nobody wants to hear what became of a default
+			under = append(under, config.Entry{Key: key, Value: value, Source: "the image"})
+		}
 	}
 	if !set("listeners", "advertised.listeners", "host.name", "port", "advertised.host.name", "advertised.port") {
-		add("listeners", "PLAINTEXT://:9092")
-		add("advertised.listeners", "PLAINTEXT://localhost:9092")
+		add("listeners", "PLAINTEXT://:9092") // and each client is told the address that it has connected to
 	}
 	if !set("log.dirs", "log.dir") {
 		add("log.dirs", c.dataDir())
@@ -229,6 +232,10 @@ func (c *container) variables() ([]string, error) {
 	out := make([]string, 0, len(names))
 	for _, name := range names {
 		short, isFile := strings.CutSuffix(name, "_FILE")
+		if name == "CLUSTER_ID" && !isClusterID(values[name]) {
+			c.hints = append(c.hints, fmt.Sprintf("CLUSTER_ID=%s is not used: an id is 22 characters of URL-safe base64, as kafka-storage random-uuid prints", values[name]))
+			continue
+		}
 		if isFile && !isKey(name) && isKey(short) {
 			text, err := os.ReadFile(path.Join(c.root, values[name]))
 			if err != nil {
@@ -241,6 +248,12 @@ func (c *container) variables() ([]string, error) {
 		out = append(out, name+"="+values[name])
 	}
 	return out, errors.Join(errs...)
+}
+
+// isClusterID reports whether Kafka takes a text for a cluster id. Confluent's scripts never look at what users of Testcontainers write there ("test-cluster").
+func isClusterID(text string) bool {
+	id, err := base64.RawURLEncoding.DecodeString(text)
+	return err == nil && len(id) == 16
 }
 
 // isKey reports whether a variable sets a key that Kafka has.
