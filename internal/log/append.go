@@ -211,16 +211,17 @@ func (l *Log) write(s *segment, records []byte, position int64, aborted []Aborte
 		return l.rollError("open "+s.path(extLog), err)
 	}
 	defer h.release()
-	doing := fmt.Sprintf("append %d bytes to %s", len(records), s.path(extLog))
 	txns := s.txnBytes.Load()
 	_, err = h.WriteAt(records, position)
 	if err == nil && len(aborted) > 0 {
-		doing = "write " + s.path(extTxnIndex)
-		err = s.appendTxns(aborted)
+		if err = s.appendTxns(aborted); err != nil {
+			err = fmt.Errorf("%s: %w", s.path(extTxnIndex), err)
+		}
 	}
 	if err == nil {
 		return nil
 	}
+	doing := fmt.Sprintf("append %d bytes to %s", len(records), s.path(extLog))
 	cutErr := h.Truncate(position)
 	if len(aborted) > 0 {
 		cutErr = errors.Join(cutErr, s.truncateTxns(txns))
