@@ -20,8 +20,7 @@ import (
 //   - partitions that are not here are left out.
 //
 // Version notes:
-//   - v1: throttle time. v3: error at the top. v4: total and usable bytes of the volume (KIP-827). v5: cordoned (KIP-1066), always false:
-//     cordoned.log.dirs is not honoured.
+//   - v1: throttle time. v3: error at the top. v4: total and usable bytes of the volume (KIP-827). v5: cordoned (KIP-1066).
 func (s *session) describeLogDirs(_ context.Context, req *kmsg.DescribeLogDirsRequest) (*kmsg.DescribeLogDirsResponse, error) {
 	resp := req.ResponseKind().(*kmsg.DescribeLogDirsResponse)
 	wanted := func(string, int32) bool { return true }
@@ -43,6 +42,7 @@ func (s *session) describeLogDirs(_ context.Context, req *kmsg.DescribeLogDirsRe
 func describeLogDir(d log.DirUsage, wanted func(topic string, partition int32) bool) kmsg.DescribeLogDirsResponseDir {
 	rd := kmsg.NewDescribeLogDirsResponseDir()
 	rd.Dir, rd.TotalBytes, rd.UsableBytes = d.Dir, d.Total, d.Usable
+	rd.IsCordoned = d.Cordoned
 	if d.Err != nil {
 		rd.ErrorCode = protocol.ErrorCode(d.Err)
 		return rd

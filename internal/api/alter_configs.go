@@ -88,7 +88,10 @@ func (s *session) checkBrokerChange(name string, ops []alterOp, replace bool) er
 	if err := applyBrokerOps(s.api.Config(), next, ops); err != nil {
 		return err
 	}
-	return checkDynamic(next, perBroker)
+	if err := checkDynamic(next, perBroker); err != nil {
+		return err
+	}
+	return s.api.Config().ValidateChange(next)
 }
 
 // checkDynamic validates all dynamic configurations that a broker would have, first what may not be changed at all, then the values.

@@ -36,7 +36,7 @@ func (b *Broker) DirectoryFailed(f log.DirFailure) {
 // partition that is on its way elsewhere turns round; one that lies in dir already stays or comes back. A partition that is not on this node gets
 // created there if it ever comes.
 //
-// Errors: kerr.LogDirNotFound, kerr.KafkaStorageError, kerr.InvalidTopicException, kerr.UnknownTopicOrPartition for a partition that is not here.
+// Errors: kerr.LogDirNotFound, kerr.KafkaStorageError, kerr.InvalidTopicException, kerr.InvalidReplicaAssignment for a cordoned directory, kerr.UnknownTopicOrPartition for a partition that is not here.
 // They are those of ReplicaManager.alterReplicaLogDirs in Kafka.
 func (b *Broker) AlterReplicaLogDir(topic string, partition int32, dir string) error {
 	b.changing.Lock()
@@ -46,6 +46,9 @@ func (b *Broker) AlterReplicaLogDir(topic string, partition int32, dir string) e
 		return err
 	}
 	if err := b.logs.CheckDir(dir); err != nil {
+		return err
+	}
+	if err := b.logs.CheckNotCordoned(dir); err != nil {
 		return err
 	}
 	p, err := b.Partition(topic, partition)

@@ -107,6 +107,15 @@ func (c *Config) LogDirs() []string {
 	return c.List("log.dir")
 }
 
+// CordonedLogDirs are those of LogDirs that get no new partitions, as they are written there (KIP-1066).
+func (c *Config) CordonedLogDirs() []string {
+	cordoned := c.List("cordoned.log.dirs")
+	if slices.Contains(cordoned, "*") {
+		return c.LogDirs()
+	}
+	return slices.DeleteFunc(slices.Clone(c.LogDirs()), func(d string) bool { return !slices.Contains(cordoned, d) })
+}
+
 // MetadataLogDir is the directory that holds __cluster_metadata-0: metadata.log.dir, or the first of LogDirs.
 func (c *Config) MetadataLogDir() string {
 	if dir := c.String("metadata.log.dir"); dir != "" {

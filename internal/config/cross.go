@@ -62,6 +62,26 @@ func (l *loader) checkQuorum() {
 	}
 }
 
+// checkCordoned refuses cordoned directories that are no log directories: a misspelt one would go on getting partitions.
+func (l *loader) checkCordoned() {
+	cordoned, _ := l.get("cordoned.log.dirs").([]string)
+	dirs, _ := l.get("log.dirs").([]string)
+	if len(dirs) == 0 {
+		if dir, ok := l.get("log.dir").(string); ok {
+			dirs = strings.Split(dir, ",")
+		}
+	}
+	missing := slices.DeleteFunc(slices.Clone(cordoned), func(c string) bool {
+		return c == "" || c == "*" || slices.ContainsFunc(dirs, func(d string) bool { return strings.TrimSpace(d) == c })
+	})
+	switch {
+	case slices.Contains(cordoned, "*") && len(cordoned) > 1:
+		l.fault("cordoned.log.dirs", "when it is set to *, it must not contain other values")
+	case len(missing) > 0:
+		l.fault("cordoned.log.dirs", "all entries must be present in log.dirs or log.dir, these are not: %s", strings.Join(missing, ", "))
+	}
+}
+
 // ignorableClasses are the Java classes that a configuration may name because what they do is what the broker does without.
 var ignorableClasses = map[string][]string{
 	"principal.builder.class":     {"org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"},

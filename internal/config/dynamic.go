@@ -25,7 +25,7 @@ func invalidConfig(message string) error  { return &Invalid{message, kerr.Invali
 func invalidRequest(message string) error { return &Invalid{message, kerr.InvalidRequest} }
 
 // notWhileRunning are keys that Kafka can change while it runs and this release cannot: a change is refused rather than stored without effect.
-var notWhileRunning = []string{"listeners", "listener.security.protocol.map", "cordoned.log.dirs"}
+var notWhileRunning = []string{"listeners", "listener.security.protocol.map"}
 
 // ValidateBroker checks a dynamic update of one broker configuration: perBroker for one broker's, else for the cluster default. The error
 // wraps kerr.InvalidRequest and has Kafka's text. Names that are not in the table are accepted, as Kafka does.
@@ -56,6 +56,36 @@ func ValidateBroker(name, value string, perBroker bool) error {
 	if name == "max.connections.per.ip.overrides" {
 		if _, err := parsePerIP(value); err != nil {
 			return invalidRequest(fmt.Sprintf("Error parsing configuration property '%s': %v", name, err))
+		}
+	}
+	return nil
+}
+
+// ValidateChange checks what a dynamic update of this broker's configuration would change of it, after ValidateBroker has passed each value. The
+// error wraps kerr.InvalidRequest and has Kafka's text: in Kafka these are the checks of what is reconfigured.
+func (c *Config) ValidateChange(next map[string]string) error {
+	if value, ok := next["log.cleaner.threads"]; ok {
+		now := c.Int("log.cleaner.threads")
+		v, bad := parseValue(TypeInt, value)
+		threads, _ := v.(int64)
+		switch n := int(threads); {
+		case bad != nil:
+			return invalidRequest(bad.message("log.cleaner.threads"))
+		case n < 1:
+			return invalidRequest("Log cleaner threads should be at least 1")
+		case n < now/2:
+			return invalidRequest(fmt.Sprintf("Log cleaner threads cannot be reduced to less than half the current value %d", now))
+		case n > now*2:
+			return invalidRequest(fmt.Sprintf("Log cleaner threads cannot be increased to more than double the current value %d", now))
+		}
+	}
+	if value, ok := next["cordoned.log.dirs"]; ok {
+		v, _ := parseValue(TypeList, value)
+		cordoned, _ := v.([]string)
+		for _, dir := range cordoned {
+			if dir != "" && dir != "*" && !slices.Contains(c.LogDirs(), dir) {
+				return invalidRequest(fmt.Sprintf("Invalid entry in cordoned.log.dirs: %s. All cordoned log dirs must be entries of log.dirs or log.dir.", dir))
+			}
 		}
 	}
 	return nil

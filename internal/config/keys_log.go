@@ -4,7 +4,7 @@ package config
 var logKeys = []Key{
 	{"log.dirs", TypeList, null, honour, unchecked, "Directories for partitions, separated by commas."},
 	{"log.dir", TypeList, "/tmp/kafka-logs", honour, unchecked, "Directory for partitions when log.dirs is not set."},
-	{"cordoned.log.dirs", TypeList, "", accept | pb, unchecked, "Directories that get no new partitions; * for all."},
+	{"cordoned.log.dirs", TypeList, "", honour | pb, unchecked, "Directories that get no new partitions; * for all."},
 	{"log.segment.bytes", TypeInt, "1073741824", honour | cl, atLeast(1048576), "Size at which a segment is closed and a new one started."},
 	{"log.roll.ms", TypeLong, null, honour | cl, unchecked, "Age at which a segment is closed; over log.roll.hours."},
 	{"log.roll.hours", TypeInt, "168", honour, atLeast(1), "Age at which a segment is closed, in hours."},

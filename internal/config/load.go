@@ -18,6 +18,7 @@ func New(entries []Entry, d Defaults) (*Config, Notices, error) {
 	l.checkQuorum()
 	l.checkClasses()
 	l.checkLogs()
+	l.checkCordoned()
 	l.checkLimits()
 	c := &Config{static: l.set, builtin: l.builtin, hostname: cmp.Or(d.Hostname, "localhost")}
 	if !l.bad["node.id"] && !l.bad["broker.id"] {

@@ -106,6 +106,34 @@ func (m *Manager) CheckDir(name string) error {
 	return err
 }
 
+// cordoned reports whether a log directory is to get no new partitions (KIP-1066).
+func (m *Manager) cordoned(d *logDir) bool {
+	return slices.ContainsFunc(m.config().CordonedLogDirs(), func(c string) bool { return cleanDir(c) == d.path })
+}
+
+// CordonedDirs returns the ids of the log directories that are to get no new
+// partitions (KIP-1066).
+func (m *Manager) CordonedDirs() [][16]byte {
+	ids := [][16]byte{}
+	for _, d := range m.dirs {
+		if d.err() == nil && m.cordoned(d) {
+			ids = append(ids, d.id)
+		}
+	}
+	return ids
+}
+
+// CheckNotCordoned refuses the path of a log directory that is to get no new
+// partitions.
+//
+// Errors: kerr.InvalidReplicaAssignment.
+func (m *Manager) CheckNotCordoned(name string) error {
+	if d, err := m.dirNamed(name); err == nil && m.cordoned(d) {
+		return fmt.Errorf("log directory %s is cordoned: %w", name, kerr.InvalidReplicaAssignment)
+	}
+	return nil
+}
+
 // absolute is how clients see a log directory.
 func absolute(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
@@ -207,6 +235,9 @@ func (m *Manager) placesLocked(tp protocol.TopicPartition, o CreateOptions) ([]*
 	if len(working) == 0 {
 		return nil, fmt.Errorf("all log directories are offline: %w", m.dirs[0].err())
 	}
+	if open := slices.DeleteFunc(slices.Clone(working), m.cordoned); len(open) > 0 {
+		working = open // else the controller has found no other place either: it must go somewhere
+	}
 	slices.SortStableFunc(working, func(a, b *logDir) int { return counts[&a.directory] - counts[&b.directory] })
 	return working, nil
 }
@@ -298,6 +329,7 @@ func (m *Manager) dirOf(name string) *logDir {
 type DirUsage struct {
 	Dir           string // absolute
 	Err           error  // why it is offline
+	Cordoned      bool   // it is to get no new partitions
 	Total, Usable int64  // bytes of the volume
 	Partitions    []PartitionUsage
 }
@@ -317,7 +349,7 @@ func (m *Manager) DirUsage() []DirUsage {
 	usage := make([]DirUsage, len(m.dirs))
 	for i, d := range m.dirs {
 		u := &usage[i]
-		*u = DirUsage{Dir: absolute(d.path), Err: d.err(), Total: -1, Usable: -1}
+		*u = DirUsage{Dir: absolute(d.path), Err: d.err(), Cordoned: m.cordoned(d), Total: -1, Usable: -1}
 		if u.Err != nil {
 			continue
 		}

@@ -327,16 +327,66 @@ func TestCopyWithoutOriginal(t *testing.T) {
 
 func TestMoveKeepsToTheRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := openManager(t, managerOptions(t, vfs.NewMem()))
-		m.createIn(tp("t", 0), "/d1")
-		v := m.startMove(tp("t", 0), "/d2")
-		began := time.Now()
-		for range 10 {
-			must(t, v.Pay(t.Context(), 1000, 2000))
+		for window, want := range map[string]time.Duration{"1": 5 * time.Second, "3": 3 * time.Second} { // two samples of a second are free
+			m := openManager(t, managerOptions(t, vfs.NewMem(), "alter.log.dirs.replication.quota.window.num="+window))
+			m.createIn(tp("t", 0), "/d1")
+			v := m.startMove(tp("t", 0), "/d2")
+			began := time.Now()
+			for range 10 {
+				must(t, v.Pay(t.Context(), 1000, 2000))
+			}
+			if took := time.Since(began); took < want-500*time.Millisecond || took > want+500*time.Millisecond {
+				t.Errorf("window of %s: 10,000 bytes at 2,000 a second took %v, want %v", window, took, want)
+			}
+			must(t, m.Close())
 		}
-		if took := time.Since(began); took < 4*time.Second || took > 6*time.Second {
-			t.Errorf("10,000 bytes at 2,000 a second took %v", took)
-		}
-		must(t, m.Close())
 	})
+}
+
+// TestCordonedDirectories (KIP-1066): new partitions go elsewhere while there is an
+// elsewhere; those that the controller has placed, or that are there, stay.
+func TestCordonedDirectories(t *testing.T) {
+	cfg := testConfig(t, "log.dirs=/d1,/d2")
+	o := managerOptions(t, vfs.NewMem())
+	o.Config = func() *config.Config { return cfg }
+	m := openManager(t, o)
+	cordon := func(dirs string) {
+		t.Helper()
+		var err error
+		cfg, err = cfg.WithDynamic(nil, map[string]string{"cordoned.log.dirs": dirs})
+		must(t, err)
+	}
+	in := func(p int32, dir string) {
+		t.Helper()
+		if l := m.create(tp("t", p), 1); l.Dir() != dir+"/"+tp("t", p).String() {
+			t.Errorf("partition %d is in %s, want %s", p, l.Dir(), dir)
+		}
+	}
+	cordon("/d1")
+	in(0, "/d2")
+	in(1, "/d2")
+	if got := m.CordonedDirs(); len(got) != 1 || got[0] != m.DirectoryID("/d1") {
+		t.Errorf("cordoned: %v", got)
+	}
+	if err := m.CheckNotCordoned("/d1"); !errors.Is(err, kerr.InvalidReplicaAssignment) {
+		t.Errorf("CheckNotCordoned: %v", err)
+	}
+	must(t, m.CheckNotCordoned("/d2"))
+	for _, u := range m.DirUsage() {
+		if u.Cordoned != (u.Dir == "/d1") {
+			t.Errorf("%s is described as cordoned: %v", u.Dir, u.Cordoned)
+		}
+	}
+	l, err := m.CreateIn(tp("t", 2), CreateOptions{TopicID: [16]byte{1}, Config: kafkaTopic(), Directory: m.DirectoryID("/d1")})
+	must(t, err)
+	if l.Dir() != "/d1/t-2" {
+		t.Errorf("what was placed in /d1 is in %s", l.Dir())
+	}
+	cordon("*")
+	in(3, "/d1") // all are: the one with fewer
+	cordon("")
+	if got := m.CordonedDirs(); len(got) != 0 {
+		t.Errorf("cordoned: %v", got)
+	}
+	must(t, m.Close())
 }

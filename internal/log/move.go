@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
@@ -403,8 +404,14 @@ func (l *Log) latest() *Log {
 }
 
 // Pay waits until n bytes that were copied are within a rate that all moves share.
+// As in Kafka, it is that over alter.log.dirs.replication.quota.window.num − 1 samples
+// of alter.log.dirs.replication.quota.window.size.seconds each, so that what a move
+// did not use of it in that time it may use at once.
 func (v *Move) Pay(ctx context.Context, n int, bytesPerSecond int64) error {
-	return v.m.moveThrottle.pay(ctx, n, float64(bytesPerSecond))
+	c := v.m.config()
+	samples := c.Int("alter.log.dirs.replication.quota.window.num") - 1
+	window := time.Duration(samples) * time.Duration(c.Int("alter.log.dirs.replication.quota.window.size.seconds")) * time.Second
+	return v.m.moveThrottle.payWithin(ctx, n, float64(bytesPerSecond), max(window, throttleBurst))
 }
 
 // CheckMovable returns nil for a partition whose name leaves room for that of a copy.

@@ -18,6 +18,12 @@ const throttleBurst = 100 * time.Millisecond
 
 // pay waits until n more bytes are within the rate, or ctx ends.
 func (t *throttle) pay(ctx context.Context, n int, bytesPerSecond float64) error {
+	return t.payWithin(ctx, n, bytesPerSecond, throttleBurst)
+}
+
+// payWithin is pay for a rate that is measured over a while: so much of it may go
+// through at once.
+func (t *throttle) payWithin(ctx context.Context, n int, bytesPerSecond float64, burst time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -33,10 +39,10 @@ func (t *throttle) pay(ctx context.Context, n int, bytesPerSecond float64) error
 	t.paid = t.paid.Add(time.Duration(min(cost, float64(24*time.Hour))))
 	wait := t.paid.Sub(now)
 	t.mu.Unlock()
-	if wait <= throttleBurst {
+	if wait <= burst {
 		return nil
 	}
-	timer := time.NewTimer(wait - throttleBurst)
+	timer := time.NewTimer(wait - burst)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -82,6 +82,10 @@ func (n *Node) heartbeat(ctx context.Context, wantShutdown bool) (*kmsg.BrokerHe
 	req.CurrentMetadataOffset = n.metadata.Store().Image().Offset()
 	req.WantShutdown = wantShutdown
 	req.OfflineLogDirs = n.offlineDirs()
+	req.CordonedLogDirs = n.logs.CordonedDirs()
+	if b := n.metadata.Store().Image().Broker(req.BrokerID); len(req.CordonedLogDirs) == 0 && (b == nil || len(b.CordonedLogDirs) == 0) {
+		req.CordonedLogDirs = nil // nothing to tell, and no record for it
+	}
 	resp, err := req.RequestWith(ctx, n.metadata.Controller())
 	if err != nil {
 		return nil, err

@@ -43,6 +43,11 @@ func (n *Node) watchLogDirs(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-n.reconfigured: // log directories may have been cordoned, or freed
+			if _, err := n.heartbeat(ctx, false); err != nil && ctx.Err() == nil {
+				n.log.Warn("cannot tell the controller which log directories are cordoned", zap.Error(err))
+			}
+			continue
 		case f = <-n.logs.Failures():
 		}
 		n.broker.DirectoryFailed(f)

@@ -67,9 +67,10 @@ type Node struct {
 	log     *zap.Logger
 	config  atomic.Pointer[config.Config] // the file's configuration with the dynamic one laid over it
 
-	connLimits atomic.Pointer[limitsOf]
-	fault      chan error // holds one: what ends the node though nobody asked for it
-	offline    atomic.Pointer[[][16]byte]
+	connLimits   atomic.Pointer[limitsOf]
+	fault        chan error // holds one: what ends the node though nobody asked for it
+	offline      atomic.Pointer[[][16]byte]
+	reconfigured chan struct{} // the dynamic configuration has changed
 
 	logs      *log.Manager
 	metadata  *metadata.Local
@@ -82,7 +83,7 @@ type Node struct {
 // Open recovers what the log directories hold, binds the listeners and registers the broker; Run serves. On an error everything is closed again.
 // ctx ends a recovery that takes long.
 func Open(ctx context.Context, cfg *config.Config, o Options) (_ *Node, err error) {
-	n := &Node{options: o.withDefaults(), fault: make(chan error, 1)}
+	n := &Node{options: o.withDefaults(), fault: make(chan error, 1), reconfigured: make(chan struct{}, 1)}
 	n.log = n.options.Logger.Named("node")
 	n.config.Store(cfg)
 	defer func() {
@@ -157,6 +158,10 @@ func (n *Node) applyDynamicConfig(file *config.Config) func(prev, next *metadata
 			return
 		}
 		n.config.Store(cfg)
+		select {
+		case n.reconfigured <- struct{}{}:
+		default: // watchLogDirs will look
+		}
 	}
 }
 
