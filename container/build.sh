@@ -1,6 +1,7 @@
 #!/bin/bash
 # build.sh   the container images, from nothing but this repository and two packages of Debian: dist/image/*.tar, and from those, with the engine at
-# hand (ENGINE=podman, docker or buildah), gokafka:VERSION and gokafka:latest, …-slim, for each of ARCHES. Nothing is pulled.
+# hand (ENGINE=podman, docker or buildah), gokafka:VERSION, :latest, :VERSION-slim and :latest-slim, and :VERSION-ARCH for each of ARCHES. Nothing is
+# pulled.
 #   ARCHES='amd64 arm64'  VERSION=devel  REPOSITORY=gokafka
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -43,12 +44,17 @@ for kind in "" -slim; do
   done
   "$engine" tag "$repository:$version$kind-$native" "$repository:$version$kind"
   "$engine" tag "$repository:$version$kind-$native" "$repository:latest$kind"
-  if [ "$engine" != docker ] && [ ${#arches[@]} -gt 1 ]; then # docker makes manifests in a registry only
-    "$engine" manifest rm "$repository:$version$kind-all" > /dev/null 2>&1 || true
-    "$engine" manifest create "$repository:$version$kind-all" > /dev/null
+  if [ "$engine" != docker ] && [ ${#arches[@]} -gt 1 ]; then # docker makes such a list in a registry only: docker buildx build --platform …
+    list=$repository:all$kind
+    "$engine" manifest rm "$list" > /dev/null 2>&1 || true
+    "$engine" manifest create "$list" > /dev/null
     for arch in "${arches[@]}"; do
-      "$engine" manifest add "$repository:$version$kind-all" "containers-storage:$repository:$version$kind-$arch" > /dev/null
+      "$engine" manifest add "$list" "containers-storage:$repository:$version$kind-$arch" > /dev/null
     done
+    rm -rf "$out/all$kind"
+    "$engine" manifest push -q --all --format v2s2 "$list" "dir:$out/all$kind" > /dev/null
+    "$engine" manifest rm "$list" > /dev/null # podman 4.3 cannot list images beside it
+    echo "$out/all$kind holds the image for ${arches[*]}: skopeo copy --all dir:$out/all$kind docker://…"
   fi
 done
 "$engine" images | awk -v r="$repository" 'NR == 1 || $1 == r'
