@@ -72,7 +72,7 @@ var pure = []string{"internal/protocol", "internal/config", "internal/coordinato
 
 // impure are files of pure packages that are not: the client's connection, and the runtime that drives the shards.
 var impure = []string{
-	"internal/protocol/client.go", "internal/coordinator/runtime.go", "internal/coordinator/loop.go", "internal/coordinator/timers.go", "internal/coordinator/uuid.go",
+	"internal/protocol/client.go", "internal/coordinator/runtime.go", "internal/coordinator/loop.go", "internal/coordinator/timers.go", "internal/coordinator/uuid.go", "internal/coordinator/txn/markers.go",
 }
 
 var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "NewTicker", "Tick"}

@@ -322,6 +322,9 @@ func (g *classic) validateCommit(c commitAs) error {
 		return nil // not a member: an administrator, or a consumer that assigns itself
 	}
 	if c.generation < 0 && c.memberID == "" && c.instanceID == nil {
+		if c.inTxn {
+			return nil // a producer of before KIP-447 names no member
+		}
 		return kerr.UnknownMemberID
 	}
 	if err := g.validateMember(c.memberID, c.instanceID); err != nil {
@@ -330,7 +333,7 @@ func (g *classic) validateCommit(c commitAs) error {
 	switch {
 	case c.generation != g.generation:
 		return kerr.IllegalGeneration
-	case g.state == completingRebalance:
+	case g.state == completingRebalance && !c.inTxn:
 		return kerr.RebalanceInProgress
 	}
 	return nil

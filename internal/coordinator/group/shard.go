@@ -46,6 +46,7 @@ type commitAs struct {
 	memberID   string
 	instanceID *string
 	generation int32 // -1: not a member
+	inTxn      bool  // by TxnOffsetCommit
 }
 
 // shard is the state of one partition of __consumer_offsets.
