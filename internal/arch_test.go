@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"internal/api":              {"internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/server"},
 	"internal/cli":              {"internal/node", "internal/api", "internal/client", "internal/tools"}, // api: LogLevels, which wrap the core of the logger
 	"internal/client":           {},
-	"internal/tools":            {"internal/tools/jopt", "internal/tools/argparse", "internal/client", "internal/log", "internal/vfs", "internal/metadata", "internal/metadata/records", "internal/coordinator/group", "internal/coordinator/txn"},
+	"internal/tools":            {"internal/tools/jopt", "internal/tools/argparse", "internal/client", "internal/log", "internal/vfs", "internal/metadata", "internal/metadata/records", "internal/coordinator/records", "internal/wire"},
 	"internal/tools/jopt":       {},
 	"internal/tools/argparse":   {},
 	"internal/node":             {"internal/api", "internal/server", "internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/vfs"},

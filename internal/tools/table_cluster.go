@@ -1,4 +1,6 @@
 package tools
 
 // Tools for the cluster, its servers and its files.
-var clusterTools = []Tool{}
+var clusterTools = []Tool{
+	dumpLogTool,
+}

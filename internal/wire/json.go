@@ -3,7 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -197,12 +197,22 @@ func (d *dumper) length(size int) (n int, ok bool) {
 
 func (d *dumper) number(n int64) { d.out.WriteString(strconv.FormatInt(n, 10)) }
 
+// text writes a string as Java's Jackson does, which escapes what must be.
 func (d *dumper) text(s string) {
-	e := json.NewEncoder(&d.out)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // to memory
-	d.out.Truncate(d.out.Len() - 1)
+	d.out.WriteByte('"')
+	for _, c := range s {
+		if short, ok := escapes[c]; ok {
+			d.out.WriteString(short)
+		} else if c < ' ' {
+			fmt.Fprintf(&d.out, `\u%04X`, c)
+		} else {
+			d.out.WriteRune(c)
+		}
+	}
+	d.out.WriteByte('"')
 }
+
+var escapes = map[rune]string{'"': `\"`, '\\': `\\`, '\n': `\n`, '\r': `\r`, '\t': `\t`, '\b': `\b`, '\f': `\f`}
 
 // javaDouble is a number as Java prints it: with a fraction always.
 func javaDouble(v float64) string {
