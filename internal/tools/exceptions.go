@@ -55,6 +55,8 @@ func exceptionOf(err error) exception {
 		return exception{kafkaErrors + "TimeoutException", unreachable.Error()}
 	case errors.As(err, &k):
 		return exception{exceptionClass(k), exceptionMessage(k)}
+	case isUnsupported(err):
+		return exception{kafkaErrors + "UnsupportedVersionException", "The broker does not support this request: " + err.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return exception{kafkaErrors + "TimeoutException", "Timed out waiting for a node assignment."}
 	}
@@ -130,6 +132,11 @@ func exceptionMessage(err *kerr.Error) string {
 // logError writes an error to standard error as the log of Kafka's tools does, without the stack.
 func (e *Env) logError(err error, logger string) {
 	e.errorf("%s ERROR %s\n (%s)\n", e.stamp(), exceptionOf(err).String(), logger)
+}
+
+// isUnsupported reports a request that the broker does not know; the client's errors for that have no names.
+func isUnsupported(err error) bool {
+	return err != nil && (errors.Is(err, kerr.UnsupportedVersion) || strings.Contains(err.Error(), "broker is too old") || strings.Contains(err.Error(), "request key is unknown"))
 }
 
 // throwsExecution is an error as Java's admin client throws it: the message of an ExecutionException names the cause with its class.

@@ -124,6 +124,7 @@ func (p *Parser) find(name string) *Option {
 // Options are those found on a command line.
 type Options struct {
 	found map[*Option][]string
+	order []*Option
 	rest  []string
 }
 
@@ -206,6 +207,7 @@ func (p *Parser) short(s *Options, text string, args []string) ([]string, error)
 
 // take notes an option and its argument, which may be the next of args, and returns the rest of those.
 func (p *Parser) take(s *Options, o *Option, value string, hasValue bool, args []string) ([]string, error) {
+	s.order = append(s.order, o)
 	values := s.found[o]
 	if values == nil {
 		values = []string{}
@@ -306,6 +308,9 @@ func (s *Options) Float(o *Option) float64 {
 	f, _ := strconv.ParseFloat(s.Value(o), 64)
 	return f
 }
+
+// InOrder are the options as they follow each other on the command line, once for each time they are there.
+func (s *Options) InOrder() []*Option { return s.order }
 
 // Rest are the arguments that belong to no option.
 func (s *Options) Rest() []string { return s.rest }
