@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"go.uber.org/zap"
 
 	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/log"
@@ -76,7 +77,9 @@ func buildBatch(b coordinator.Pending, nowMs int64) (protocol.Batch, error) {
 	return builder.Bytes()
 }
 
-// Load reads the partition from its start to its end, record by record.
+// Load reads the partition from its start to its end, record by record. It checks each batch, as a start after a clean stop checks none and a
+// flipped bit may well read as another offset. Damage ends it, so that groups do not go back to older commits, or lose their only one, without
+// anybody's word: Kafka replays such a batch unseen, or never loads the partition. unclean.coordinator.load.enable is that word.
 func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error {
 	p, err := j.broker.Partition(j.topic, partition)
 	if err != nil {
@@ -88,8 +91,18 @@ func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.
 			return err
 		}
 		region, err := onLog(p, func(l *log.Log) (log.Region, error) { return l.Read(next, l.EndOffset(), loadBytes, true) })
+		if damage, ok := log.IsDamage(err); ok {
+			if next, err = j.leaveOut(p, damage, next); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("load %s from offset %d: %w", p.tp, next, err)
+		}
+		name := ""
+		file, position := region.File()
+		if file != nil {
+			name = file.Name()
 		}
 		buf, err = region.AppendTo(buf[:0])
 		region.Release()
@@ -100,23 +113,44 @@ func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.
 			return nil
 		}
 		for batch, err := range protocol.Batches(buf) {
+			if err == nil {
+				err = batch.CheckCRC()
+			}
 			if err != nil {
-				return fmt.Errorf("load %s at offset %d: %w", p.tp, next, err)
+				damage := &log.CorruptionError{File: name, Position: position, Reason: err.Error()}
+				if next, err = j.leaveOut(p, damage, next); err != nil {
+					return fmt.Errorf("load %s: %w", p.tp, err)
+				}
+				break
 			}
 			if err := loadBatch(batch, next, fn); err != nil {
 				return fmt.Errorf("load %s: %w", p.tp, err)
 			}
+			position += int64(len(batch))
 			next = batch.LastOffset() + 1
 		}
 	}
 	return nil
 }
 
-func loadBatch(batch protocol.Batch, from int64, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error {
-	// A start after a clean stop checks nothing, and a flipped bit may well read as another offset.
-	if err := batch.CheckCRC(); err != nil {
-		return fmt.Errorf("the batch at offset %d: %w", batch.BaseOffset(), err)
+// leaveOut returns the offset of the first whole batch behind damage, if the administrator has allowed to go on there.
+func (j *journal) leaveOut(p *Partition, damage *log.CorruptionError, from int64) (next int64, err error) {
+	next, err = p.log().AfterDamage(damage, from)
+	if err != nil {
+		return from, err
 	}
+	if !j.broker.config().Bool("unclean.coordinator.load.enable") {
+		return from, fmt.Errorf("%w. Offsets %d to %d cannot be read, and what this partition coordinates is not available. Stop the broker and restore the "+
+			"file from a copy; or give these records up, so that groups go back to what they had committed before them, with "+
+			"`kafka-configs --alter --entity-type brokers --entity-default --add-config unclean.coordinator.load.enable=true`, and set it back afterwards",
+			damage, from, next-1)
+	}
+	j.broker.logger.Error("left out damaged records while loading a coordinator's partition, as unclean.coordinator.load.enable allows",
+		append(p.tp.Fields(), zap.Int64("offset", from), zap.Int64("next_offset", next), zap.Error(damage))...)
+	return next, nil
+}
+
+func loadBatch(batch protocol.Batch, from int64, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error {
 	for r, err := range batch.Records() {
 		if err != nil {
 			return fmt.Errorf("records of the batch at offset %d: %w", batch.BaseOffset(), err)
