@@ -11,8 +11,8 @@ import (
 // applets are the commands of busybox that scripts around Kafka's images use.
 var applets = strings.Fields(`[ ash awk base64 basename bunzip2 bzcat cat chgrp chmod chown clear cmp cp cut date dd df diff dirname dmesg du echo egrep
 	env expr false fgrep find fold free ftpget getopt grep groups gunzip gzip head hexdump hostname id ifconfig ip kill killall less ln ls md5sum
-	mkdir mkfifo mknod mktemp more mount mv nc netstat nice nl nproc nslookup od paste pidof ping printf ps pwd readlink
-	realpath renice reset rev rm rmdir route sed seq setsid sh sha1sum sha256sum sha512sum sleep sort split stat strings stty sync tac tail tar tee
+	mkdir mkfifo mknod mktemp more mount mv nc netstat nl nproc nslookup od paste pidof ping printf ps pwd readlink
+	realpath renice reset rev rm rmdir route sed seq setsid sh sha1sum sha256sum sha512sum sleep sort stat strings stty sync tac tail tar tee
 	telnet test time timeout top touch tr traceroute true truncate tty umount uname uniq unlink unzip uptime vi watch wc wget which who whoami xargs
 	xxd yes zcat`)
 
@@ -35,6 +35,7 @@ func full(o options) ([]entry, error) {
 		dir("/bitnami/kafka/config", 0o777, user),
 		dir("/bitnami/kafka/data", 0o777, user),
 		dir("/opt/bitnami/kafka/config", 0o775, user),
+		dir("/opt/bitnami/scripts/kafka", 0o775, user),
 	}
 	for _, a := range applets {
 		entries = append(entries, link("/bin/"+a, "/bin/busybox"))

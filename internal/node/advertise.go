@@ -68,7 +68,8 @@ func (a *advertiser) portMapped(c server.ConnInfo) bool {
 func containerGateway() netip.Addr {
 	_, docker := os.Stat("/.dockerenv")
 	_, podman := os.Stat("/run/.containerenv")
-	if docker != nil && podman != nil || os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+	named := os.Getenv("container") != "" // by podman and by our images: with a read-only root there may be no file
+	if docker != nil && podman != nil && !named || os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
 		return netip.Addr{}
 	}
 	routes, err := os.ReadFile("/proc/net/route")

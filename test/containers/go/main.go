@@ -27,7 +27,9 @@ func main() {
 
 func run(ctx context.Context, image string) (err error) {
 	container, err := tckafka.Run(ctx, image, tckafka.WithClusterID("test-cluster"))
-	defer func() { err = errors.Join(err, testcontainers.TerminateContainer(container, testcontainers.StopTimeout(0))) }()
+	defer func() {
+		err = errors.Join(err, testcontainers.TerminateContainer(container, testcontainers.StopTimeout(0)))
+	}()
 	if err != nil {
 		return err
 	}
