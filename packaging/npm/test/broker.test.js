@@ -42,21 +42,26 @@ async function eventually(condition) {
 }
 
 test('topics, and a record there and back', async (t) => {
-  const broker = await start(t, { topics: { orders: 3, events: 1 }, autoCreate: false });
+  const broker = await startBroker({ topics: { orders: 3, events: 1 }, autoCreate: false });
+  const clients = [];
+  t.after(async () => { // kafkajs would look for a broker that is gone for ever
+    for (const client of clients) await client.disconnect();
+    await broker.stop();
+  });
   const kafka = new Kafka({ brokers: broker.brokers, logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
   await admin.connect();
-  t.after(() => admin.disconnect());
+  clients.push(admin);
   assert.deepEqual((await admin.listTopics()).sort(), ['events', 'orders']);
   assert.equal((await admin.fetchTopicOffsets('orders')).length, 3);
 
   const producer = kafka.producer();
   await producer.connect();
-  t.after(() => producer.disconnect());
+  clients.push(producer);
   await producer.send({ topic: 'orders', messages: [{ value: 'two coffees' }] });
   const consumer = kafka.consumer({ groupId: 'readers' });
   await consumer.connect();
-  t.after(() => consumer.disconnect());
+  clients.push(consumer);
   await consumer.subscribe({ topic: 'orders', fromBeginning: true });
   const value = await new Promise((resolve) => {
     consumer.run({ eachMessage: async ({ message }) => resolve(message.value.toString()) });
