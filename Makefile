@@ -6,9 +6,10 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 5s
 PKG         ?= ./...
+PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet lint fuzz compat differential exchange dist bench check ci clean
+.PHONY: help build test race vet cross lint fuzz compat differential exchange dist bench check ci clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,14 @@ race: ## the same under the race detector (cgo, so a C compiler)
 
 vet: ## go vet
 	$(GO) vet $(PKG)
+
+# Tests are vetted with the code, those under test/ excepted: they start processes as Unix does.
+cross: ## gokafka built and vetted for every system that it is made for
+	@for target in $(PLATFORMS); do \
+	  echo "build and vet for $$target"; \
+	  export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+	  $(GO) build -o /dev/null ./cmd/gokafka && $(GO) vet ./cmd/... ./internal/... || exit 1; \
+	done
 
 lint: vet ## gofmt, go vet, staticcheck, and the import rules of internal/arch_test.go
 	@out=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"syscall"
 
 	"go.uber.org/zap"
 
@@ -80,7 +79,7 @@ func (n *Node) listenIPv6Loopback(ctx context.Context, l listener) net.Listener 
 	switch {
 	case err == nil:
 		return also
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, errAddrInUse):
 		n.log.Warn("clients on this machine that try IPv6 first reach somebody else", zap.Error(listenError(other, err)))
 	default: // EADDRNOTAVAIL, EAFNOSUPPORT
 		n.log.Debug("localhost is IPv4 only", zap.Error(err))
@@ -93,14 +92,14 @@ func listenError(l config.Listener, err error) error {
 	addr := net.JoinHostPort(l.Host, strconv.Itoa(l.Port))
 	const hint = "choose another port in `listeners`, or port 0 for any free one"
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, errAddrInUse):
 		if pid, cmd, ok := server.PortOwner(l.Port); ok {
 			return fmt.Errorf("cannot listen on %s (listener %s): in use by pid %d (%s); stop that process, or %s", addr, l.Name, pid, cmd, hint)
 		}
 		return fmt.Errorf("cannot listen on %s (listener %s): the port is in use by another process; stop it, or %s", addr, l.Name, hint)
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, errNotPermitted):
 		return fmt.Errorf("cannot listen on %s (listener %s): not permitted (ports below 1024 need privileges); %s", addr, l.Name, hint)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case errors.Is(err, errNoSuchAddr):
 		return fmt.Errorf("cannot listen on %s (listener %s): this machine has no such address; `listeners` wants an address of this machine, "+
 			"`advertised.listeners` is for what clients are told", addr, l.Name)
 	default:

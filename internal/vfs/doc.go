@@ -13,5 +13,10 @@
 // remove) survive one after a successful SyncDir of their directory. A Rename is
 // atomic: after a crash a reader finds the old file or the new one.
 //
+// On Windows, OS() opens files so that they may be renamed and removed while open,
+// and closes and opens again those in a directory that is renamed (reopening): NTFS
+// refuses to rename a directory with an open file in it. Directories are not synced
+// there, since there is no call for it; NTFS journals names in order.
+//
 // The package starts no goroutines.
 package vfs

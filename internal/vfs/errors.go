@@ -8,7 +8,7 @@ import (
 // IsNoSpace reports whether err says that the disk, or the user's share of it, is
 // full: a failure that passes when somebody makes room, unlike an I/O error.
 func IsNoSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return isAny(err, noSpace)
 }
 
 // IsDiskFailure reports whether err is the operating system's word that a disk or a
@@ -20,10 +20,14 @@ func IsDiskFailure(err error) bool {
 	if !errors.As(err, &no) || IsNoSpace(err) {
 		return false
 	}
-	for _, other := range []syscall.Errno{syscall.ENOENT, syscall.EEXIST, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR, syscall.EAGAIN} {
-		if no == other {
-			return false
+	return !isAny(err, notTheDisk)
+}
+
+func isAny(err error, list []syscall.Errno) bool {
+	for _, no := range list {
+		if errors.Is(err, no) {
+			return true
 		}
 	}
-	return true
+	return false
 }

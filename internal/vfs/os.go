@@ -8,7 +8,7 @@ import (
 )
 
 // OS returns the operating system's files.
-func OS() FS { return osFS{} }
+func OS() FS { return system }
 
 type osFS struct{}
 
@@ -25,7 +25,7 @@ func (f osFile) Size() (int64, error) {
 func (f osFile) Fd() (uintptr, bool) { return f.File.Fd(), true }
 
 func (osFS) open(name string, flag int) (File, error) {
-	f, err := os.OpenFile(name, flag, 0o644)
+	f, err := openFile(name, flag)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (o osFS) Create(name string) (File, error) {
 	return o.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 }
 
-func (osFS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
+func (osFS) Rename(oldName, newName string) error { return rename(oldName, newName) }
 func (osFS) Remove(name string) error             { return os.Remove(name) }
 func (osFS) RemoveAll(name string) error          { return os.RemoveAll(name) }
 func (osFS) MkdirAll(name string) error           { return os.MkdirAll(name, 0o755) }
@@ -73,15 +73,6 @@ func (osFS) Stat(name string) (FileInfo, error) {
 
 func fileInfo(info fs.FileInfo) FileInfo {
 	return FileInfo{Name: info.Name(), Size: info.Size(), Dir: info.IsDir(), ModTime: info.ModTime()}
-}
-
-func (osFS) SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 func (o osFS) WriteFileAtomic(name string, data []byte, sync bool) error {

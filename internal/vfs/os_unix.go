@@ -11,6 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+var system FS = osFS{}
+
+func openFile(name string, flag int) (*os.File, error) { return os.OpenFile(name, flag, 0o644) }
+
+func rename(oldName, newName string) error { return os.Rename(oldName, newName) }
+
+func (osFS) SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
 func (osFS) Usage(dir string) (total, free int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
