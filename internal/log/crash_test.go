@@ -397,3 +397,67 @@ func TestConcurrentAppendsShareTheFsync(t *testing.T) {
 		t.Errorf("%d fsyncs for %d appends", syncs, others+1)
 	}
 }
+
+// TestTruncateSurvivesACrashAtEveryStep: whatever a crash leaves of a truncation is a
+// beginning of the log, with all that lies below the cut; and what lay above does not
+// come back once the truncation has answered.
+func TestTruncateSurvivesACrashAtEveryStep(t *testing.T) {
+	const seed = 11
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for to, how := range map[int64]func(l *Log) error{
+		5:  func(l *Log) error { return l.TruncateTo(5) }, // within a batch, segments behind it
+		6:  func(l *Log) error { return l.TruncateTo(6) },
+		18: func(l *Log) error { return l.TruncateTo(18) }, // the last segment
+		40: func(l *Log) error { return l.TruncateFullyAt(40) },
+	} {
+		for step := 0; ; step++ {
+			disk := newDisk(t)
+			n, cutting := 0, false
+			fsys := vfs.Fault(disk, func(op vfs.Op, name string) error {
+				if cutting && op.Changes() {
+					if n++; n > step {
+						return errPowerCut
+					}
+				}
+				return nil
+			})
+			lf := &life{t: t}
+			options := func(o *Options) { lf.options(o) }
+			tl := openTest(t, fsys, options)
+			for range 10 {
+				tl.add(plainBatch(t, 2, 1000))
+			}
+			must(t, tl.Flush())
+			all := tl.contents()
+			cutting = true
+			err := how(tl.Log)
+			kept := to - to%2
+			if to == 40 {
+				kept = 0
+			}
+			for round, left := range []*vfs.Mem{disk, disk.CrashClone(nil), disk.CrashClone(rng), disk.CrashCloneReordered(rng)} {
+				what := fmt.Sprintf("seed %d, to %d, step %d, round %d", seed, to, step, round)
+				again, openErr := tryOpen(t, left, func(o *Options) { options(o); o.RecoveryPoint = min(to, tl.RecoveryPoint()) })
+				if damage := (*CorruptionError)(nil); errors.As(openErr, &damage) && round == 3 {
+					continue
+				}
+				if openErr != nil {
+					t.Fatalf("%s: %v", what, openErr)
+				}
+				got := again.contents()
+				if int64(len(got)) < kept || len(got) > len(all) || to != 40 && !slices.Equal(got, all[:len(got)]) {
+					t.Fatalf("%s: left is %q", what, got)
+				}
+				if err == nil && int64(len(got)) != kept {
+					t.Fatalf("%s: %d records after a truncation that was answered, want %d", what, len(got), kept)
+				}
+			}
+			if err == nil {
+				if step < 3 {
+					t.Fatalf("to %d: only %d changes of the disk", to, step)
+				}
+				break
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package log
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 )
@@ -101,7 +102,7 @@ func (l *Log) cutOffsets(end int64) {
 
 // truncateFiles removes the later segments and cuts s with its indexes.
 func (l *Log) truncateFiles(later []*segment, s *segment, position, size int64) error {
-	if err := l.removeSegments(later, 0); err != nil {
+	if err := l.removeSegments(newestFirst(later), 0); err != nil {
 		return err
 	}
 	if len(later) > 0 {
@@ -154,6 +155,14 @@ func (l *Log) truncateFiles(later []*segment, s *segment, position, size int64) 
 	return nil
 }
 
+// newestFirst is the order in which a truncation removes segments: what a crash leaves
+// of it must be a beginning of the log, not a log with a hole.
+func newestFirst(segments []*segment) []*segment {
+	segments = slices.Clone(segments)
+	slices.Reverse(segments)
+	return segments
+}
+
 // TruncateFullyAt removes everything; the next record gets offset o. A follower
 // that has fallen behind its leader's log start begins anew there.
 func (l *Log) TruncateFullyAt(o int64) error {
@@ -176,7 +185,7 @@ func (l *Log) truncateFully(v *view, o int64) error {
 	}
 	l.logger.Info("removing all records of the log", zap.Int64("offset", o))
 	doing := "truncate " + l.dir
-	if err := l.removeSegments(v.segments, 0); err != nil {
+	if err := l.removeSegments(newestFirst(v.segments), 0); err != nil {
 		return l.fail(doing, err)
 	}
 	s, err := createSegment(l.fs, l.dir, o, l.nowMs(), preallocation(l.config.Load()))
