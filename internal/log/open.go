@@ -33,6 +33,7 @@ func Open(fsys vfs.FS, dir string, o Options) (*Log, error) {
 		func() error { return ld.sortFiles(infos) },
 		ld.readTopicID,
 		ld.readEpochs,
+		ld.checkTxnIndexes,
 		ld.openSegments,
 		ld.restartBelowStart,
 		ld.loadProducers,
@@ -122,6 +123,7 @@ func (ld *loader) sortFiles(infos []vfs.FileInfo) error {
 			if err := ld.fs.Remove(ld.dir + "/" + name); err != nil {
 				return err
 			}
+			delete(ld.indexBytes, name)
 			continue
 		}
 		switch s := ld.segments[i]; ext {
@@ -180,6 +182,31 @@ func (ld *loader) readEpochs() error {
 	ld.epochsKnown = true
 	ld.epochs.entries.Store(&entries)
 	ld.epochs.written = entries
+	return nil
+}
+
+// checkTxnIndexes reads the transaction indexes, as Kafka does at a start: one that
+// cannot be right is made anew from the log, with all that comes after it, instead of
+// failing every reader of committed transactions. (A missing one looks like none.)
+func (ld *loader) checkTxnIndexes() error {
+	for i, s := range ld.segments {
+		txns, err := s.abortedTxns()
+		damage, damaged := IsDamage(err)
+		if err != nil && !damaged {
+			return err
+		}
+		for _, t := range txns {
+			if t.LastOffset < s.base || i+1 < len(ld.segments) && t.LastOffset >= ld.segments[i+1].base {
+				damage = &CorruptionError{File: s.path(extTxnIndex), Reason: fmt.Sprintf("an entry for offset %d, which is not of this segment", t.LastOffset)}
+			}
+		}
+		if damage == nil {
+			continue
+		}
+		ld.logger.Warn("a transaction index is damaged: making it anew from the log", zapErr(damage))
+		ld.o.Clean, ld.o.RecoveryPoint = false, min(ld.o.RecoveryPoint, s.base)
+		return nil // recovery makes those behind it anew, too
+	}
 	return nil
 }
 

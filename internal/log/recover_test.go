@@ -82,15 +82,19 @@ func TestRecover(t *testing.T) {
 		clean   bool // holds after a clean stop too
 		warning string
 	}{
-		"nothing":                    {func(*testing.T, *testLog) {}, true, ""},
-		"no index":                   {each(extIndex, remove), true, ""},
-		"no time index":              {each(extTimeIndex, remove), true, ""},
-		"no transaction index":       {each(extTxnIndex, remove), false, ""},
-		"no snapshot":                {each(extSnapshot, remove), true, ""},
-		"no leader epochs":           {each(leaderEpochFile, remove), true, ""},
-		"index of garbage":           {each(extIndex, garbage), true, ""},
-		"time index of garbage":      {each(extTimeIndex, garbage), true, ""},
-		"transaction index garbage":  {each(extTxnIndex, garbage), false, ""},
+		"nothing":                   {func(*testing.T, *testLog) {}, true, ""},
+		"no index":                  {each(extIndex, remove), true, ""},
+		"no time index":             {each(extTimeIndex, remove), true, ""},
+		"no transaction index":      {each(extTxnIndex, remove), false, ""},
+		"no snapshot":               {each(extSnapshot, remove), true, ""},
+		"no leader epochs":          {each(leaderEpochFile, remove), true, ""},
+		"index of garbage":          {each(extIndex, garbage), true, ""},
+		"time index of garbage":     {each(extTimeIndex, garbage), true, ""},
+		"transaction index garbage": {each(extTxnIndex, garbage), true, "a transaction index is damaged: making it anew from the log"},
+		"transaction of elsewhere": {each(extTxnIndex, func(t *testing.T, tl *testLog, name string) {
+			e := AbortedTxn{1, 0, 1, 2}.encode()
+			must(t, tl.fs.WriteFileAtomic(name, e[:], false))
+		}), true, "a transaction index is damaged: making it anew from the log"},
 		"snapshot of garbage":        {each(extSnapshot, garbage), true, "removed a damaged producer snapshot; an older one and the log replace it"},
 		"leader epochs of garbage":   {each(leaderEpochFile, garbage), true, "removed a damaged checkpoint of leader epochs; the log replaces it"},
 		"empty index":                {each(extIndex, empty), true, ""},
