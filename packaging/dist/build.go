@@ -65,7 +65,7 @@ func (j *job) manPages(ctx context.Context) ([]file, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if out, err := exec.CommandContext(ctx, j.host, "man", dir).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, j.host, "man", "--dir", dir).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("gokafka man: %w\n%s", err, out)
 	}
 	names, err := filepath.Glob(filepath.Join(dir, "*.1"))

@@ -46,7 +46,7 @@ func main() {
 	defer stop()
 	tag := flag.String("version", "", "`version`, as git describe --tags --always --dirty prints it")
 	out := flag.String("o", "dist", "`folder` to write to")
-	only := flag.String("platforms", "", "`os/arch,…` instead of all; \"host\" is this machine")
+	only := flag.String("platforms", "", "`os/arch …` instead of all; \"host\" is this machine")
 	flag.Parse()
 	if err := run(ctx, *tag, *out, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "dist:", err)
@@ -133,7 +133,7 @@ func selectPlatforms(only string) ([]platform, error) {
 		return platforms, nil
 	}
 	var selected []platform
-	for name := range strings.SplitSeq(only, ",") {
+	for name := range strings.FieldsFuncSeq(only, func(r rune) bool { return r == ',' || r == ' ' }) {
 		if name == "host" {
 			name = runtime.GOOS + "/" + runtime.GOARCH
 		}
