@@ -48,13 +48,13 @@ func TestCommandLine(t *testing.T) {
 		stdout string
 		stderr string
 	}{
-		{"", 0, "gokafka server  ", ""},
-		{"help", 0, "Available Commands", ""},
+		{"", 0, "gokafka dev --topics orders  ", ""},
+		{"help", 0, "Topics, records, groups:", ""},
 		{"version", 0, "gokafka test (speaks Apache Kafka 4.3;", ""},
 		{"--version", 0, "gokafka test\n", ""},
 		{"bogus", 2, "", `gokafka: unknown command "bogus"`},
 		{"version x", 2, "", `gokafka: unexpected argument "x"`},
-		{"config bogus", 2, "", `gokafka: unexpected argument "bogus"`},
+		{"config bogus", 2, "", `gokafka: unknown command "bogus" of gokafka config`},
 		{"config check", 2, "", "gokafka: config check takes one file"},
 		{"server --nope", 2, "", "gokafka: unknown flag: --nope"},
 		{"server -daemon f", 2, "", "gokafka: -daemon is not supported: gokafka stays in the foreground"},

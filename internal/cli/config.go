@@ -16,8 +16,10 @@ import (
 )
 
 func newConfig(environ []string) *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Look at configurations", Args: noArgs, RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(newConfigCheck(environ))
+	cmd := groupCommand("config", "Show and change what topics, brokers and groups are configured with; check a configuration file",
+		"get, set and unset ask a running cluster; check looks at a file.")
+	r := newRemote(cmd, environ)
+	cmd.AddCommand(newConfigGet(r), newConfigSet(r), newConfigUnset(r), newConfigCheck(environ))
 	return cmd
 }
 

@@ -24,6 +24,7 @@ type serverOptions struct {
 	topics    []topicSpec // to create before the node says that it is ready
 	logFormat string
 	quiet     bool
+	banner    func(started) // instead of the usual one
 	readyFile string
 	withStdin bool
 	version   string
@@ -171,6 +172,9 @@ func (o serverOptions) logger(stdout io.Writer) (*zap.Logger, *api.LogLevels, er
 func (o serverOptions) announce(s started, log *zap.Logger, stderr io.Writer) {
 	s.logReady(log)
 	switch {
+	case o.banner != nil:
+		s.logNotices(log)
+		o.banner(s)
 	case o.quiet:
 		s.logNotices(log)
 	case isTerminal(stderr):
