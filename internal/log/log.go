@@ -51,14 +51,14 @@ type Log struct {
 
 	flushMu sync.Mutex // held by the one flush; taken after mu, if both are
 
-	mu           sync.Mutex
-	producers    producers // guarded by mu
-	updates      []update  // guarded by mu: reused by each append, nil until a producer has an id
+	mu        sync.Mutex
+	producers producers // guarded by mu
+	updates   []update  // guarded by mu: reused by each append, nil until a producer has an id
 	// verifications are by producer id, those of transactions that are about to begin here; lastGuard was given out last. Guarded by mu.
 	verifications map[int64]*verification
 	lastGuard     uint64
-	rollJitterMs int64     // guarded by mu
-	unsyncedDir  bool      // guarded by flushMu: the directory's own name was not synced
+	rollJitterMs  int64 // guarded by mu
+	unsyncedDir   bool  // guarded by flushMu: the directory's own name was not synced
 }
 
 // view is what a reader sees of a log at one moment. It never changes.

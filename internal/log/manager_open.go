@@ -269,16 +269,14 @@ func (m *Manager) loadDir(ctx context.Context, d *logDir, topicConfig func(topic
 		_ = m.failDir(d, "load the log directory "+d.path, err) // told
 		return nil
 	}
-	var loaded atomic.Int64
-	progress := time.Now()
+	var loaded, scanned atomic.Int64
+	defer m.tellProgress(d, &loaded, &scanned, len(tps))()
 	err = parallel(m.recoveryThreads(), tps, func(tp protocol.TopicPartition) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		m.loadLog(d, tp, topicConfig(tp.Topic))
-		if n := loaded.Add(1); n%1000 == 0 && time.Since(progress) > time.Second {
-			m.logger.Info("loading logs", zap.String("dir", d.path), zap.Int64("loaded", n), zap.Int("of", len(tps)))
-		}
+		m.loadLog(d, tp, topicConfig(tp.Topic), &scanned)
+		loaded.Add(1)
 		return nil
 	})
 	if err == nil {
@@ -293,6 +291,29 @@ func (m *Manager) loadDir(ctx context.Context, d *logDir, topicConfig func(topic
 	}
 	d.loaded = err == nil
 	return err
+}
+
+// progressEvery is how often a load that takes long says how far it is.
+const progressEvery = 5 * time.Second
+
+// tellProgress has lines logged about a load that takes long, until stop is called.
+func (m *Manager) tellProgress(d *logDir, loaded, scanned *atomic.Int64, of int) (stop func()) {
+	began, end, ended := time.Now(), make(chan struct{}), make(chan struct{})
+	go func() { // stop waits for it
+		defer close(ended)
+		t := time.NewTicker(progressEvery)
+		defer t.Stop()
+		for {
+			select {
+			case <-end:
+				return
+			case <-t.C:
+				m.logger.Info("loading logs", zap.String("dir", d.path), zap.Bool("clean_shutdown", d.clean), zap.Int64("loaded", loaded.Load()), zap.Int("of", of),
+					zap.Int64("scanned_bytes", scanned.Load()), zap.Duration("took", time.Since(began)))
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
 }
 
 func (m *Manager) recoveryThreads() int {
@@ -335,9 +356,9 @@ func (m *Manager) prepareDir(d *logDir) ([]protocol.TopicPartition, error) {
 }
 
 // loadLog opens one log and enters it, or why it could not be opened.
-func (m *Manager) loadLog(d *logDir, tp protocol.TopicPartition, c config.Topic) {
+func (m *Manager) loadLog(d *logDir, tp protocol.TopicPartition, c config.Topic, scanned *atomic.Int64) {
 	o := m.logOptions(d, c)
-	o.Clean = d.clean
+	o.Clean, o.scanned = d.clean, scanned
 	o.RecoveryPoint, o.LogStartOffset, o.HighWatermark = d.recoveryPoints[tp], d.startOffsets[tp], d.highWatermarks[tp]
 	l, err := Open(m.fs, d.path+"/"+tp.String(), o)
 	if cleanedTo, _ := d.cleaned.get(tp); err == nil && cleanedTo > l.EndOffset() {

@@ -519,3 +519,34 @@ func TestCreateIsCheap(t *testing.T) {
 	}
 	must(t, m.Close())
 }
+
+// TestLongRecoveryTellsItsProgress: few large logs, or many small ones, whoever waits
+// for the start of a broker sees that it goes on.
+func TestLongRecoveryTellsItsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMem()
+		m := openManager(t, managerOptions(t, disk))
+		l := m.create(tp("t", 0), 1)
+		c := kafkaTopic()
+		c.SegmentBytes = 400
+		l.SetConfig(c)
+		for range 40 {
+			addTo(t, l, 3)
+		}
+		must(t, m.Close())
+		must(t, disk.Remove("/d1/"+cleanShutdownFile)) // as if it had been killed
+		must(t, disk.Remove("/d1/"+recoveryPointFile))
+		slow := vfs.Fault(disk, func(op vfs.Op, name string) error {
+			if op == vfs.OpRead && strings.HasSuffix(name, extLog) {
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
+		again := openManager(t, managerOptions(t, slow))
+		lines := again.logs.FilterMessage("loading logs").All()
+		if len(lines) < 2 || lines[len(lines)-1].ContextMap()["scanned_bytes"].(int64) == 0 {
+			t.Errorf("%d lines: %v", len(lines), lines)
+		}
+		must(t, again.Close())
+	})
+}

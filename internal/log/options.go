@@ -43,6 +43,8 @@ type Options struct {
 
 	// directory is what the logs of one log directory share; nil for a log alone.
 	directory *directory
+	// scanned counts the bytes that recovery has checked, for who waits; may be nil.
+	scanned *atomic.Int64
 }
 
 func (o Options) withDefaults() Options {
@@ -54,6 +56,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ProducerIDExpirationMs == 0 {
 		o.ProducerIDExpirationMs = 24 * time.Hour.Milliseconds()
+	}
+	if o.scanned == nil {
+		o.scanned = &atomic.Int64{}
 	}
 	if o.directory == nil {
 		o.directory = &directory{}

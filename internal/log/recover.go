@@ -100,6 +100,7 @@ func (ld *loader) recoverSegment(s *segment) (damage *CorruptionError, err error
 			aborted = append(aborted, *a)
 		}
 		ld.end = b.LastOffset() + 1
+		ld.o.scanned.Add(int64(b.size))
 	}
 	ld.recovered = ld.end
 	if err := s.replaceTxns(aborted); err != nil {
