@@ -181,6 +181,10 @@ func refusedAsInactive(resp kmsg.Response) bool {
 	switch r := resp.(type) {
 	case *kmsg.IncrementalAlterConfigsResponse:
 		return slices.ContainsFunc(r.Resources, func(x kmsg.IncrementalAlterConfigsResponseResource) bool { return x.ErrorCode == notController })
+	case *kmsg.CreateACLsResponse:
+		return slices.ContainsFunc(r.Results, func(x kmsg.CreateACLsResponseResult) bool { return x.ErrorCode == notController })
+	case *kmsg.DeleteACLsResponse:
+		return slices.ContainsFunc(r.Results, func(x kmsg.DeleteACLsResponseResult) bool { return x.ErrorCode == notController })
 	case *kmsg.AlterClientQuotasResponse:
 		return slices.ContainsFunc(r.Entries, func(x kmsg.AlterClientQuotasResponseEntry) bool { return x.ErrorCode == notController })
 	case *kmsg.AlterUserSCRAMCredentialsResponse:

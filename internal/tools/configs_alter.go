@@ -157,7 +157,7 @@ func (t *configs) checkLoggers(ctx context.Context, broker string, names []strin
 // alterUser changes the quotas of users and clients, or the SCRAM credentials of a user.
 func (t *configs) alterUser(ctx context.Context, add map[string]string, remove []string) error {
 	keys := slices.Sorted(maps.Keys(add))
-	isQuota, isScram := isOneOf(clientQuotas), isOneOf(scramMechanisms[1:])
+	isQuota, isScram := isOneOf(clientQuotas), isOneOf(scramNames[1:])
 	known := isQuota
 	what, kind := "Only quota configs", clientEntity
 	if t.types[0] == userEntity && len(t.types) == 1 {
@@ -239,12 +239,12 @@ func (t *configs) alterScram(ctx context.Context, user string, add map[string]st
 	req := kmsg.NewPtrAlterUserSCRAMCredentialsRequest()
 	for _, mechanism := range remove {
 		d := kmsg.NewAlterUserSCRAMCredentialsRequestDeletion()
-		d.Name, d.Mechanism = user, int8(slices.Index(scramMechanisms, mechanism))
+		d.Name, d.Mechanism = user, int8(slices.Index(scramNames, mechanism))
 		req.Deletions = append(req.Deletions, d)
 	}
 	for _, mechanism := range slices.Sorted(maps.Keys(add)) {
 		u := kmsg.NewAlterUserSCRAMCredentialsRequestUpsertion()
-		u.Name, u.Mechanism = user, int8(slices.Index(scramMechanisms, mechanism))
+		u.Name, u.Mechanism = user, int8(slices.Index(scramNames, mechanism))
 		m := scramCredential.FindStringSubmatch(add[mechanism])
 		if m == nil {
 			return argumentError("Invalid credential property " + scramProperty(mechanism) + "=" + add[mechanism])

@@ -220,8 +220,8 @@ func (t *configs) describeQuotas(ctx context.Context) error {
 	return nil
 }
 
-// scramMechanisms are the mechanisms with the numbers that the protocol gives them.
-var scramMechanisms = []string{"UNKNOWN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
+// scramNames are the mechanisms with the numbers that the protocol gives them.
+var scramNames = []string{"UNKNOWN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
 
 func (t *configs) describeScram(ctx context.Context) error {
 	req := kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
@@ -246,7 +246,7 @@ func (t *configs) describeScram(ctx context.Context) error {
 		default:
 			infos := make([]string, len(r.CredentialInfos))
 			for i, info := range r.CredentialInfos {
-				infos[i] = fmt.Sprintf("%s=iterations=%d", scramMechanisms[min(max(int(info.Mechanism), 0), 2)], info.Iterations)
+				infos[i] = fmt.Sprintf("%s=iterations=%d", scramNames[min(max(int(info.Mechanism), 0), 2)], info.Iterations)
 			}
 			t.env.printf("SCRAM credential configs for user-principal '%s' are %s\n", r.User, strings.Join(infos, ", "))
 		}
