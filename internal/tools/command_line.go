@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"errors"
-	"net"
 	"strings"
 
 	"github.com/gokafka/gokafka/internal/tools/jopt"
@@ -112,10 +111,10 @@ func (e *Env) brokersNextTo(zookeeper string) string {
 	hosts, _, _ := strings.Cut(zookeeper, "/")
 	var brokers []string
 	for h := range strings.SplitSeq(hosts, ",") {
-		if name, _, err := net.SplitHostPort(h); err == nil {
-			h = name
+		if colon := strings.LastIndexByte(h, ':'); colon > strings.LastIndexByte(h, ']') {
+			h = h[:colon]
 		}
-		brokers = append(brokers, net.JoinHostPort(h, "9092"))
+		brokers = append(brokers, h+":9092")
 	}
 	bootstrap := strings.Join(brokers, ",")
 	e.errorf("There is no ZooKeeper any more: using --bootstrap-server %s in place of --zookeeper %s.\n", bootstrap, zookeeper)
