@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -325,7 +326,26 @@ func (ld *loader) loadProducers() error {
 		}
 		ld.snapshots = ld.snapshots[:len(ld.snapshots)-1]
 	}
-	return ld.replayProducers(ld.end)
+	if err := ld.replayProducers(ld.end); err != nil {
+		return err
+	}
+	return ld.removeStraySnapshots()
+}
+
+// removeStraySnapshots removes the producer snapshots of earlier stops: those that
+// are at the beginning of no segment, but for the newest, as Kafka does.
+func (ld *loader) removeStraySnapshots() error {
+	for i, at := range ld.snapshots {
+		_, isBase := slices.BinarySearchFunc(ld.segments, at, func(s *segment, o int64) int { return cmp.Compare(s.base, o) })
+		if isBase || i == len(ld.snapshots)-1 {
+			continue
+		}
+		// A damaged one was removed when it was met.
+		if err := ld.fs.Remove(ld.dir + "/" + segmentName(at) + extSnapshot); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // replayProducers makes the producers' state that of the log before offset, from

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -239,5 +241,31 @@ func TestSnapshotFormat(t *testing.T) {
 	}
 	if empty := formatSnapshot(nil); len(empty) != 10 {
 		t.Errorf("an empty snapshot has %d bytes", len(empty))
+	}
+}
+
+// TestStopsLeaveNoTrailOfSnapshots: a log that is stopped each day has as many
+// producer snapshots after a year.
+func TestStopsLeaveNoTrailOfSnapshots(t *testing.T) {
+	tl := openTest(t, vfs.NewMem(), nil)
+	for i := range 6 {
+		tl.add(idempotent(t, 7, 0, int32(2*i), 2))
+		if i == 2 {
+			tl.roll()
+		}
+		tl = tl.reopen(nil)
+	}
+	var snapshots []string
+	for name := range files(t, tl.fs, testDir) {
+		if strings.HasSuffix(name, extSnapshot) {
+			snapshots = append(snapshots, name)
+		}
+	}
+	slices.Sort(snapshots)
+	if want := []string{segmentName(6) + extSnapshot, segmentName(12) + extSnapshot}; !slices.Equal(snapshots, want) {
+		t.Errorf("%v, want %v", snapshots, want)
+	}
+	if p := tl.Producers(); len(p) != 1 || p[0].LastSequence != 11 {
+		t.Errorf("producers: %+v", p)
 	}
 }
