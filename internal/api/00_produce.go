@@ -24,8 +24,8 @@ import (
 //   - acks other than −1, 0, 1: INVALID_REQUIRED_ACKS, nothing is written;
 //   - a partition named twice: the last one counts, as in Kafka, and is answered once;
 //   - internal topics: INVALID_TOPIC_EXCEPTION, but for the client id of Kafka's own admin tools;
-//   - transactional records without a transactional id: TRANSACTIONAL_ID_AUTHORIZATION_FAILED for all partitions; with one,
-//     INVALID_PRODUCER_ID_MAPPING, as for a transactional id that no coordinator knows;
+//   - transactional records without a transactional id: TRANSACTIONAL_ID_AUTHORIZATION_FAILED for all partitions;
+//   - the first batch of a transaction waits for the word of the transaction's coordinator that the partition is part of it (KIP-890);
 //   - records that break a rule of Kafka's LogValidator are refused with its error, and named from version 8 on.
 //
 // Version notes:
@@ -33,8 +33,7 @@ import (
 //   - v3: exactly one batch per partition; transactional id. v4: KAFKA_STORAGE_ERROR (before: NOT_LEADER_OR_FOLLOWER).
 //   - v5: log start offset. v7: zstd. v8: record errors and message (KIP-467).
 //   - v10: the current leader and its address with NOT_LEADER_OR_FOLLOWER (KIP-951). v13: topic ids (KIP-516).
-//
-// Knowingly missing: transactions, the next step.
+//   - v11: TRANSACTION_ABORTABLE, before it INVALID_TXN_STATE. v12: transaction version 2, a partition becomes part of the transaction by this (KIP-890).
 
 // adminClientID is the client id with which Kafka's tools may write to internal topics (AdminUtils.ADMIN_CLIENT_ID).
 const adminClientID = "__admin_client"
@@ -44,6 +43,13 @@ type produceScratch struct {
 	resp    kmsg.ProduceResponse
 	pending []pendingAppend
 	seen    map[producedPartition]struct{}
+	joins   map[producedPartition]joined // of a transactional request: what the partitions were given for their first batch
+}
+
+// joined is the outcome of letting a partition join a transaction.
+type joined struct {
+	guard uint64
+	err   error
 }
 
 // pendingAppend is an append that is not committed yet; topic and partition index into the response.
@@ -64,6 +70,12 @@ func (s *session) produce(ctx context.Context, req *kmsg.ProduceRequest) (*kmsg.
 
 	whole := wholeProduceError(req)
 	repeated := sc.repeated(req)
+	sc.joins = nil
+	if whole == nil && req.TransactionID != nil {
+		if sc.joins, whole = s.joinTransaction(ctx, req); ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
 	partitions := 0
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -113,7 +125,6 @@ func wholeProduceError(req *kmsg.ProduceRequest) error {
 				if req.TransactionID == nil {
 					return kerr.TransactionalIDAuthorizationFailed
 				}
-				return kerr.InvalidProducerIDMapping
 			}
 		}
 	}
@@ -153,7 +164,11 @@ func (s *session) appendRecords(req *kmsg.ProduceRequest, topic string, tp *kmsg
 	if isInternal(topic) && s.clientID() != adminClientID {
 		return fmt.Errorf("cannot append to internal topic %s: %w", topic, kerr.InvalidTopicException)
 	}
-	a, err := p.Append(tp.Records, broker.AppendOptions{RequiredAcks: req.Acks, ProduceVersion: req.Version})
+	join := s.produceScratch.joins[producedPartition{topic: topic, partition: tp.Partition}]
+	if join.err != nil {
+		return join.err
+	}
+	a, err := p.Append(tp.Records, broker.AppendOptions{RequiredAcks: req.Acks, ProduceVersion: req.Version, TxnGuard: join.guard})
 	if err != nil {
 		if hasLogStartOffset(err) {
 			rp.LogStartOffset = p.LogStartOffset()

@@ -14,17 +14,18 @@ import (
 // FindCoordinator: key 10, versions 0–6.
 //
 // Behaviour:
-//   - the leader of the group's partition of __consumer_offsets, on the listener on which the request came;
-//   - creates __consumer_offsets when it is missing, with offsets.topic.*, and answers when it is there and the group's coordinator serves:
-//     Kafka answers COORDINATOR_NOT_AVAILABLE and lets the client ask again;
-//   - transactions (key type 1) have no coordinator yet: UNSUPPORTED_VERSION, which clients report at once as fatal, where
-//     COORDINATOR_NOT_AVAILABLE would have them ask again for a minute. Share groups (2) likewise, from v6.
+//   - the leader of the group's partition of __consumer_offsets, or of the transactional id's of __transaction_state, on the listener on which the
+//     request came;
+//   - creates the internal topic when it is missing, with offsets.topic.* or transaction.state.log.*, and answers when it is there and its coordinator
+//     serves: Kafka answers COORDINATOR_NOT_AVAILABLE and lets the client ask again;
+//   - share groups (key type 2) have no coordinator yet: UNSUPPORTED_VERSION, which clients report at once as fatal, where
+//     COORDINATOR_NOT_AVAILABLE would have them ask again for a minute.
 //
 // Version notes:
 //   - v1: key type, error message, throttle time. v4: several keys (KIP-699).
 //   - v6: key type share (KIP-932); before it is INVALID_REQUEST.
 //
-// Missing: the transaction and the share coordinator.
+// Missing: the share coordinator.
 func (s *session) findCoordinator(ctx context.Context, req *kmsg.FindCoordinatorRequest) (*kmsg.FindCoordinatorResponse, error) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	if req.Version < 4 {
@@ -75,21 +76,25 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 	switch {
 	case req.CoordinatorType == coordinatorShare && req.Version < 6, req.CoordinatorType < coordinatorGroup, req.CoordinatorType > coordinatorShare:
 		return coordinatorNode{}, kerr.InvalidRequest
-	case req.CoordinatorType != coordinatorGroup:
+	case req.CoordinatorType == coordinatorShare:
 		return coordinatorNode{}, kerr.UnsupportedVersion
 	}
-	if s.api.Metadata.Image().Topic(groupMetadataTopic) == nil {
-		if err := s.createOffsetsTopic(ctx); err != nil {
-			s.api.Log.Warn("cannot create an internal topic", zap.String("topic", groupMetadataTopic), zap.Error(err))
+	topic, partitionFor := groupMetadataTopic, s.api.Groups.PartitionFor
+	if req.CoordinatorType == coordinatorTransaction {
+		topic, partitionFor = transactionStateTopic, s.api.Txns.PartitionFor
+	}
+	if s.api.Metadata.Image().Topic(topic) == nil {
+		if err := s.createInternalTopic(ctx, topic); err != nil {
+			s.api.Log.Warn("cannot create an internal topic", zap.String("topic", topic), zap.Error(err))
 			return coordinatorNode{}, kerr.CoordinatorNotAvailable
 		}
 	}
 	image := s.api.Metadata.Image()
-	partition := s.api.Groups.PartitionFor(key)
-	if !hasPartition(image, groupMetadataTopic, partition) {
+	partition := partitionFor(key)
+	if !hasPartition(image, topic, partition) {
 		return coordinatorNode{}, kerr.CoordinatorNotAvailable
 	}
-	leader := image.Broker(image.Topic(groupMetadataTopic).Partitions[partition].Leader)
+	leader := image.Broker(image.Topic(topic).Partitions[partition].Leader)
 	e, ok := s.aliveEndpoint(leader)
 	if !ok {
 		return coordinatorNode{}, kerr.CoordinatorNotAvailable
@@ -97,19 +102,23 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 	return coordinatorNode{leader.ID, e.Host, int32(e.Port)}, nil
 }
 
-// createOffsetsTopic creates the topic of the group coordinators and waits until they have read their new, empty partitions: else the first
-// JoinGroup of a new broker would meet COORDINATOR_LOAD_IN_PROGRESS and back off. ListGroups says so as long as any partition is loading.
-func (s *session) createOffsetsTopic(ctx context.Context) error {
-	failed, err := s.api.ensureTopics(ctx, []string{groupMetadataTopic})
+// createInternalTopic creates the topic of coordinators and waits until they have read their new, empty partitions: else the first request to one
+// would meet COORDINATOR_LOAD_IN_PROGRESS and back off.
+func (s *session) createInternalTopic(ctx context.Context, topic string) error {
+	failed, err := s.api.ensureTopics(ctx, []string{topic})
 	if err == nil {
-		err = failed[groupMetadataTopic]
+		err = failed[topic]
 	}
 	if err != nil {
 		return err
 	}
+	loading := s.groupsLoading
+	if topic == transactionStateTopic {
+		loading = s.api.Txns.Loading
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	for s.api.Groups.ListGroups(ctx, s.client(), kmsg.NewPtrListGroupsRequest()).ErrorCode == kerr.CoordinatorLoadInProgress.Code {
+	for loading(ctx) {
 		select {
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
@@ -117,4 +126,9 @@ func (s *session) createOffsetsTopic(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// groupsLoading reports whether a partition of groups is being loaded: ListGroups says so.
+func (s *session) groupsLoading(ctx context.Context) bool {
+	return s.api.Groups.ListGroups(ctx, s.client(), kmsg.NewPtrListGroupsRequest()).ErrorCode == kerr.CoordinatorLoadInProgress.Code
 }

@@ -55,7 +55,6 @@ func TestFindCoordinatorSaysWhatItDoesNotHave(t *testing.T) {
 		kind    int8
 		want    *kerr.Error
 	}{
-		{1, coordinatorTransaction, kerr.UnsupportedVersion},
 		{6, coordinatorShare, kerr.UnsupportedVersion},
 		{5, coordinatorShare, kerr.InvalidRequest},
 		{5, 9, kerr.InvalidRequest},

@@ -26,6 +26,7 @@ type API struct {
 	Metadata    *metadata.Store
 	Controller  kmsg.Requestor // takes Kafka's controller requests (CreateTopics …)
 	Groups      *group.Coordinator
+	Txns        *txn.Coordinator
 	ProducerIDs *txn.ProducerIDs
 	LogLevels   *LogLevels // of Log and all other loggers of the node
 	Log         *zap.Logger

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"io"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,18 +97,40 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 		},
 		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
 	})
+	var epoch atomic.Int64
+	a := &API{
+		NodeID: testNode, ClusterID: logs.ClusterID(), Config: conf, Broker: b, Metadata: store, Controller: meta.Controller(), Groups: groups,
+		ProducerIDs: txn.NewProducerIDs(meta.Controller(), testNode, epoch.Load), Log: logger, NowMs: nowMs,
+	}
+	a.Txns = txn.New(txn.Options{
+		Journal: b.Journal(transactionStateTopic), Config: conf, Logger: logger, ProducerIDs: a.ProducerIDs,
+		NumPartitions: func() int32 { return int32(partitions(transactionStateTopic)) },
+		Leader: func(tp protocol.TopicPartition) (int32, bool) {
+			return testNode, int(tp.Partition) < partitions(tp.Topic)
+		},
+		WriteMarkers: func(ctx context.Context, _ int32, req *kmsg.WriteTxnMarkersRequest) (*kmsg.WriteTxnMarkersResponse, error) {
+			return a.WriteTxnMarkers(ctx, req)
+		},
+		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
+	})
 	b.Observe(func(c broker.Change) {
-		if c.TopicPartition.Topic != groupMetadataTopic {
+		load, unload := groups.Load, groups.Unload
+		switch c.TopicPartition.Topic {
+		case groupMetadataTopic:
+		case transactionStateTopic:
+			load, unload = a.Txns.Load, a.Txns.Unload
+		default:
 			return
 		}
 		if c.Leading {
-			groups.Load(c.TopicPartition.Partition, c.LeaderEpoch)
+			load(c.TopicPartition.Partition, c.LeaderEpoch)
 		} else {
-			groups.Unload(c.TopicPartition.Partition, c.LeaderEpoch)
+			unload(c.TopicPartition.Partition, c.LeaderEpoch)
 		}
 	})
 	store.Subscribe(b.Apply)
 	t.Cleanup(func() {
+		a.Txns.Close()
 		groups.Close()
 		if err := meta.Close(); err != nil {
 			t.Error(err)
@@ -116,11 +139,8 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 			t.Error(err)
 		}
 	})
-	epoch := register(t, meta.Controller(), logs)
-	return &testBroker{t: t, b: b, api: &API{
-		NodeID: testNode, ClusterID: logs.ClusterID(), Config: conf, Broker: b, Metadata: store, Controller: meta.Controller(), Groups: groups,
-		ProducerIDs: txn.NewProducerIDs(meta.Controller(), testNode, func() int64 { return epoch }), Log: logger, NowMs: nowMs,
-	}}
+	epoch.Store(register(t, meta.Controller(), logs))
+	return &testBroker{t: t, b: b, api: a}
 }
 
 // register makes the broker known to the controller and has it unfenced, as the node does.

@@ -105,8 +105,8 @@ func TestMetadataCreatesTopics(t *testing.T) {
 	if got := topicNames(answer[*kmsg.MetadataResponse](off.client(), metadataOf(3, "other"))); got != "other!UNKNOWN_TOPIC_OR_PARTITION" {
 		t.Errorf("with auto.create.topics.enable=false: %q", got)
 	}
-	if got := topicNames(answer[*kmsg.MetadataResponse](c, metadataOf(3, transactionStateTopic, groupMetadataTopic))); got !=
-		transactionStateTopic+"!UNKNOWN_TOPIC_OR_PARTITION "+groupMetadataTopic {
+	if got := topicNames(answer[*kmsg.MetadataResponse](c, metadataOf(3, shareGroupStateTopic, transactionStateTopic, groupMetadataTopic))); got !=
+		shareGroupStateTopic+"!UNKNOWN_TOPIC_OR_PARTITION "+transactionStateTopic+" "+groupMetadataTopic {
 		t.Errorf("internal topics: %q", got)
 	}
 }

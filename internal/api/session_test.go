@@ -99,11 +99,6 @@ func TestApiVersions(t *testing.T) {
 		if resp.ErrorCode != 0 || ranges[0] != [2]int16{0, 13} || ranges[1] != [2]int16{0, 18} || ranges[18] != [2]int16{0, 4} {
 			t.Errorf("v%d: error %d, ranges %v", version, resp.ErrorCode, ranges)
 		}
-		for _, transactions := range []int16{24, 25, 26, 27, 28} {
-			if _, ok := ranges[transactions]; ok {
-				t.Errorf("v%d: %s is advertised", version, kmsg.NameForKey(transactions))
-			}
-		}
 		if version < 3 {
 			continue
 		}

@@ -113,7 +113,7 @@ func (a *API) ensureTopics(ctx context.Context, names []string) (map[string]erro
 	for _, name := range names {
 		switch {
 		case image.Topic(name) != nil:
-		case isInternal(name) && name != groupMetadataTopic: // the coordinator that would own it is not there
+		case name == shareGroupStateTopic: // the coordinator that would own it is not there
 			failed[name] = kerr.UnknownTopicOrPartition
 		default:
 			req.Topics = append(req.Topics, creatableTopic(cfg, name, aliveBrokers(image)))
@@ -151,25 +151,34 @@ func aliveBrokers(image *metadata.Image) int {
 	return alive
 }
 
-// creatableTopic describes a topic that is created on demand, as AutoTopicCreationManager.scala does, but for one thing: the offsets topic gets no
-// more replicas than there are brokers alive. Kafka leaves it uncreated and every group waiting until as many have joined as its default of 3 asks
+// creatableTopic describes a topic that is created on demand, as AutoTopicCreationManager.scala does, but for one thing: internal topics get no
+// more replicas than there are brokers alive. Kafka leaves them uncreated and every group waiting until as many have joined as its default of 3 asks
 // for, which is the first thing that goes wrong with one broker and a configuration of one's own.
 func creatableTopic(cfg *config.Config, name string, alive int) kmsg.CreateTopicsRequestTopic {
 	t := kmsg.NewCreateTopicsRequestTopic()
 	t.Topic = name
-	if name != groupMetadataTopic {
-		t.NumPartitions, t.ReplicationFactor = int32(cfg.Int("num.partitions")), int16(cfg.Int("default.replication.factor"))
-		return t
-	}
-	t.NumPartitions = int32(cfg.Int("offsets.topic.num.partitions"))
-	t.ReplicationFactor = int16(max(1, min(cfg.Int("offsets.topic.replication.factor"), alive)))
 	set := func(key, value string) {
 		c := kmsg.NewCreateTopicsRequestTopicConfig()
 		c.Name, c.Value = key, &value
 		t.Configs = append(t.Configs, c)
 	}
-	set("compression.type", "producer") // records keep the codec of offsets.topic.compression.codec
-	set("cleanup.policy", "compact")
-	set("segment.bytes", strconv.Itoa(cfg.Int("offsets.topic.segment.bytes")))
+	internal := func(prefix string) {
+		t.NumPartitions = int32(cfg.Int(prefix + "num.partitions"))
+		t.ReplicationFactor = int16(max(1, min(cfg.Int(prefix+"replication.factor"), alive)))
+		set("cleanup.policy", "compact")
+		set("segment.bytes", strconv.Itoa(cfg.Int(prefix+"segment.bytes")))
+	}
+	switch name {
+	case groupMetadataTopic:
+		internal("offsets.topic.")
+		set("compression.type", "producer") // records keep the codec of offsets.topic.compression.codec
+	case transactionStateTopic:
+		internal("transaction.state.log.")
+		set("compression.type", "uncompressed")
+		set("unclean.leader.election.enable", "false")
+		set("min.insync.replicas", strconv.Itoa(min(cfg.Int("transaction.state.log.min.isr"), int(t.ReplicationFactor))))
+	default:
+		t.NumPartitions, t.ReplicationFactor = int32(cfg.Int("num.partitions")), int16(cfg.Int("default.replication.factor"))
+	}
 	return t
 }

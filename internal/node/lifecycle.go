@@ -18,7 +18,6 @@ import (
 
 	"github.com/gokafka/gokafka/internal/api"
 	"github.com/gokafka/gokafka/internal/config"
-	"github.com/gokafka/gokafka/internal/coordinator/txn"
 	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/server"
 )
@@ -116,8 +115,10 @@ func securityProtocol(name string) int16 {
 // Run serves until ctx ends, then stops gracefully: requests under way are answered, the logs flushed and the directories marked clean. It returns
 // nil after a clean stop. Call it once.
 func (n *Node) Run(ctx context.Context) error {
+	advertise := n.newAdvertiser()
+	n.handler.HostFor, n.handler.PortMapped = advertise.hostFor, advertise.portMapped
 	n.server = server.New(server.Options{
-		Handler: n.api(), Limits: n.limits, Logger: n.options.Logger.Named("server"),
+		Handler: n.handler, Limits: n.limits, Logger: n.options.Logger.Named("server"),
 	})
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -182,6 +183,9 @@ func (n *Node) close() error {
 			}
 		}
 	}
+	if n.txns != nil {
+		n.txns.Close()
+	}
 	if n.groups != nil {
 		n.groups.Close()
 	}
@@ -197,14 +201,13 @@ func (n *Node) close() error {
 // Close ends a node that was opened and never run.
 func (n *Node) Close() error { return n.close() }
 
-func (n *Node) api() *api.API {
-	advertise := n.newAdvertiser()
+// newAPI makes what answers the requests of clients, and of the transaction coordinator, which may have markers to write before there are clients.
+func (n *Node) newAPI() *api.API {
 	return &api.API{
 		NodeID: n.Config().NodeID(), ClusterID: n.ClusterID(), Config: n.Config,
 		Broker: n.broker, Metadata: n.metadata.Store(), Controller: n.metadata.Controller(), Groups: n.groups,
-		ProducerIDs: txn.NewProducerIDs(n.metadata.Controller(), n.Config().NodeID(), n.brokerEpoch),
-		LogLevels:   n.options.LogLevels, Log: n.options.Logger.Named("api"), NowMs: nowMs,
-		HostFor: advertise.hostFor, PortMapped: advertise.portMapped,
+		Txns: n.txns, ProducerIDs: n.txns.ProducerIDs(),
+		LogLevels: n.options.LogLevels, Log: n.options.Logger.Named("api"), NowMs: nowMs,
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/coordinator/group"
+	"github.com/gokafka/gokafka/internal/coordinator/txn"
 	"github.com/gokafka/gokafka/internal/log"
 	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/protocol"
@@ -45,7 +47,10 @@ func (o Options) withDefaults() Options {
 }
 
 // offsetsTopic is the topic behind the group coordinator.
-const offsetsTopic = "__consumer_offsets"
+const (
+	offsetsTopic = "__consumer_offsets"
+	txnTopic     = "__transaction_state"
+)
 
 // shutdownGrace is how long requests under way may take once the node stops: with what closing the logs takes, a stop stays within the ten
 // seconds that container runtimes grant.
@@ -76,6 +81,8 @@ type Node struct {
 	metadata  *metadata.Local
 	broker    *broker.Broker
 	groups    *group.Coordinator
+	txns      *txn.Coordinator
+	handler   *api.API
 	server    *server.Server
 	listeners []listener
 }
@@ -200,21 +207,56 @@ func (n *Node) startBroker(context.Context) error {
 		},
 		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
 	})
+	n.startTxns()
+	n.handler = n.newAPI()
 	n.broker.Observe(n.coordinate)
 	store.Subscribe(n.broker.Apply)
 	store.Subscribe(n.forgetDeletedTopics)
 	return nil
 }
 
-// coordinate loads and unloads the shards of the group coordinator with the leadership of its partitions.
+// startTxns makes the transaction coordinator.
+func (n *Node) startTxns() {
+	id, store := n.Config().NodeID(), n.metadata.Store()
+	n.txns = txn.New(txn.Options{
+		Journal: n.broker.Journal(txnTopic), Config: n.Config, Logger: n.options.Logger.Named("txn"),
+		NumPartitions: func() int32 { return int32(partitionsOf(store.Image(), txnTopic)) },
+		ProducerIDs:   txn.NewProducerIDs(n.metadata.Controller(), id, n.brokerEpoch),
+		Leader: func(tp protocol.TopicPartition) (int32, bool) {
+			t := store.Image().Topic(tp.Topic)
+			if t == nil || int(tp.Partition) >= len(t.Partitions) {
+				return -1, false
+			}
+			return t.Partitions[tp.Partition].Leader, true
+		},
+		WriteMarkers: func(ctx context.Context, node int32, req *kmsg.WriteTxnMarkersRequest) (*kmsg.WriteTxnMarkersResponse, error) {
+			if node != id {
+				return nil, fmt.Errorf("broker %d: %w", node, kerr.BrokerNotAvailable)
+			}
+			return n.handler.WriteTxnMarkers(ctx, req)
+		},
+		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
+	})
+}
+
+// coordinate loads and unloads the shards of the coordinators with the leadership of their partitions.
 func (n *Node) coordinate(c broker.Change) {
-	if c.TopicPartition.Topic != offsetsTopic {
+	var of interface {
+		Load(partition, leaderEpoch int32)
+		Unload(partition, leaderEpoch int32)
+	}
+	switch c.TopicPartition.Topic {
+	case offsetsTopic:
+		of = n.groups
+	case txnTopic:
+		of = n.txns
+	default:
 		return
 	}
 	if c.Leading {
-		n.groups.Load(c.TopicPartition.Partition, c.LeaderEpoch)
+		of.Load(c.TopicPartition.Partition, c.LeaderEpoch)
 	} else {
-		n.groups.Unload(c.TopicPartition.Partition, c.LeaderEpoch)
+		of.Unload(c.TopicPartition.Partition, c.LeaderEpoch)
 	}
 }
 

@@ -368,19 +368,6 @@ func TestRestartRemembersIdempotentProducers(t *testing.T) {
 	}
 }
 
-// TestTransactionsAreRefusedAndNotFaked: a transactional producer learns at once that there are none yet.
-func TestTransactionsAreRefusedAndNotFaked(t *testing.T) {
-	n := start(t, t.TempDir())
-	cl := n.franz(t, kgo.TransactionalID("tx"))
-	err := cl.BeginTransaction()
-	if err == nil {
-		err = cl.ProduceSync(within(t), &kgo.Record{Topic: "tx", Value: []byte("x")}).FirstErr()
-	}
-	if !errors.Is(err, kerr.UnsupportedVersion) {
-		t.Errorf("a transactional record: %v, want UNSUPPORTED_VERSION", err)
-	}
-}
-
 func TestTopicsOnDemand(t *testing.T) {
 	n := start(t, t.TempDir(), "num.partitions", "5")
 	produce(t, n.franz(t), "wanted", "x")

@@ -29,6 +29,7 @@ func start(t *testing.T, dir string, overrides ...string) *running {
 		{Key: "listeners", Value: "PLAINTEXT://127.0.0.1:0"},
 		{Key: "log.dirs", Value: dir},
 		{Key: "offsets.topic.num.partitions", Value: "4"},
+		{Key: "transaction.state.log.num.partitions", Value: "4"},
 		{Key: "num.partitions", Value: "3"},
 	}
 	for i := 0; i < len(overrides); i += 2 {

@@ -93,6 +93,9 @@ func (c *Coordinator) Close() {
 	c.markers.close()
 }
 
+// ProducerIDs returns the source of producer ids, for producers without a transactional id.
+func (c *Coordinator) ProducerIDs() *ProducerIDs { return c.o.ProducerIDs }
+
 // Loading reports whether a partition is being loaded.
 func (c *Coordinator) Loading(ctx context.Context) bool {
 	for _, p := range c.rt.Partitions() {
