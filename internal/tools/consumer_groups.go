@@ -262,19 +262,24 @@ func groupKinds(text string, valid ...string) ([]string, error) {
 // States of groups of consumers.
 var consumerGroupStates = []string{"PreparingRebalance", "CompletingRebalance", "Stable", "Dead", "Empty", "Assigning", "Reconciling"}
 
-// groupStates reads the argument of --state, in any case and with or without underscores. Nothing is no filter.
+// groupStates reads the argument of --state. Nothing is no filter.
 func groupStates(text string) ([]string, error) {
 	if text == "" {
 		return nil, nil
 	}
+	return statesOf(text, consumerGroupStates...)
+}
+
+// statesOf reads names of states, in any case and with or without underscores.
+func statesOf(text string, valid ...string) ([]string, error) {
 	var states []string
 	for name := range strings.SplitSeq(text, ",") {
 		name = strings.ReplaceAll(strings.TrimSpace(name), "_", "")
-		i := slices.IndexFunc(consumerGroupStates, func(s string) bool { return strings.EqualFold(s, name) })
+		i := slices.IndexFunc(valid, func(s string) bool { return strings.EqualFold(s, name) })
 		if i < 0 {
-			return nil, usagef("Invalid state list '%s'. Valid states are: %s", text, strings.Join(consumerGroupStates, ", "))
+			return nil, usagef("Invalid state list '%s'. Valid states are: %s", text, strings.Join(valid, ", "))
 		}
-		states = append(states, consumerGroupStates[i])
+		states = append(states, valid[i])
 	}
 	return states, nil
 }

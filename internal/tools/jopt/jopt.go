@@ -223,7 +223,8 @@ func (p *Parser) take(s *Options, o *Option, value string, hasValue bool, args [
 		}
 		value, args = args[0], args[1:]
 	default:
-		if len(args) == 0 || strings.HasPrefix(args[0], "-") || o.check(args[0]) != nil {
+		number := o.kind != String && o.kind != Boolean
+		if len(args) == 0 || strings.HasPrefix(args[0], "-") && !number || o.check(args[0]) != nil {
 			s.found[o] = values
 			return args, nil
 		}
