@@ -12,6 +12,11 @@ import (
 // trouble is what kafka-dump-log says of files that it does not like.
 var trouble = regexp.MustCompile(`(?i)exception|error|mismatch|invalid|corrupt|isvalid: false|could not|not found|failed|unexpected|non-consecutive|out of order|bytes remaining`)
 
+// expected says whether dump-log means what the test has done: it calls the gaps that every cleaner leaves non-consecutive.
+func (h *house) expected(line string) bool {
+	return strings.Contains(line, "Non-consecutive offsets") && slices.ContainsFunc(h.compacted, func(topic string) bool { return strings.Contains(line, "/"+topic+"-") })
+}
+
 // dump has kafka-dump-log 4.3.1 read every file of the log directory with the decoder that is meant for it. Time indexes in directories whose name
 // has a part of notTimes in it are not compared with their logs.
 func (h *house) dump(notTimes ...string) {
@@ -84,7 +89,7 @@ func (h *house) dump(notTimes ...string) {
 		for line := range strings.Lines(string(out)) {
 			if strings.HasPrefix(line, "Dumping ") {
 				of = line
-			} else if trouble.MatchString(line) {
+			} else if trouble.MatchString(line) && !h.expected(line) {
 				h.t.Errorf("kafka-dump-log %s: %s%.300s", kind, of, line)
 			}
 		}

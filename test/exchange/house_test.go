@@ -33,6 +33,8 @@ type house struct {
 	port  int
 	props []string
 
+	compacted []string // topics that a cleaner has been over
+
 	consumed map[string]bool // by group, topic, partition and offset
 	killed   bool            // the last broker did not stop by itself
 	metas    []string        // meta.properties of each of dirs, but for the comments
@@ -256,7 +258,7 @@ var (
 		`to exist, but it was missing. Creating`, `Auto topic creation failed .* already exists`, `Error processing append operation`,
 		`OutOfOrderSequence`, `Performing controller activation`, `Attempting to close NetworkClient`, `event queue overloaded`,
 		`No meta.properties file under dir`, `hold topics that the cluster metadata does not know`, `does ZooKeeper's job itself`,
-		`Recovering unflushed segment .* for __cluster_metadata-0`, `left records of an unknown kind`, `not honoured by this release`, `CONTROLLER is not opened`,
+		`Recovering unflushed segment .* for __cluster_metadata-0`, `not honoured by this release`, `CONTROLLER is not opened`,
 	}, "|"))
 )
 
