@@ -209,13 +209,15 @@ func (r *remote) completeResource(cmd *cobra.Command, args []string, prefix stri
 }
 
 // completeTopicKeys completes the keys that a topic may have.
-func completeTopicKeys(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+func completeTopicKeys(cmd *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	var keys []string
 	for _, name := range config.TopicKeyNames() {
-		if strings.HasPrefix(cmd.Name(), "set") || cmd.Name() == "create" || cmd.Name() == "alter" {
+		if cmd.Name() == "set" || cmd.Name() == "create" || cmd.Name() == "alter" {
 			name += "="
 		}
-		keys = append(keys, name)
+		if strings.HasPrefix(name, prefix) {
+			keys = append(keys, name)
+		}
 	}
 	return keys, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }

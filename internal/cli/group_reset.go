@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -145,8 +146,8 @@ func (g *groupReset) reset(ctx context.Context, adm *cluster, name string, to po
 	var moves []movedOffset
 	offsets := kadm.Offsets{}
 	for _, topic := range topics {
-		if len(ends[topic]) == 0 {
-			return nil, fmt.Errorf("%s: %s", topic, because(kerr.UnknownTopicOrPartition, ""))
+		if none, bad := ends[topic][-1]; bad || len(ends[topic]) == 0 { // −1 is how kadm tells of a whole topic
+			return nil, fmt.Errorf("%s: %s", topic, because(cmp.Or[error](none.Err, kerr.UnknownTopicOrPartition), ""))
 		}
 		for _, p := range sorted(ends[topic]) {
 			was, known := committed.Lookup(topic, p)

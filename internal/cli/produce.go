@@ -69,6 +69,7 @@ func newProduce(environ []string) *cobra.Command {
 	f.StringVar(&p.acks, "acks", "all", "`replicas` to wait for: all, 1 or 0")
 	f.BoolVarP(&p.verbose, "verbose", "v", false, "print partition@offset of each record")
 	f.BoolVarP(&p.quiet, "quiet", "q", false, "do not say how many records were written")
+	hideDefaults(cmd, "partition")
 	return cmd
 }
 
@@ -107,6 +108,9 @@ func (p *producer) run(ctx context.Context, cmd *cobra.Command, args []string) e
 	return err
 }
 
+// produceRetries is how often a record is tried again: for some 20 seconds, as the pauses grow.
+const produceRetries = 10
+
 // options are those of the client.
 func (p *producer) options() ([]kgo.Opt, error) {
 	codecs := map[string]kgo.CompressionCodec{
@@ -116,7 +120,11 @@ func (p *producer) options() ([]kgo.Opt, error) {
 	if !ok {
 		return nil, usageError{fmt.Errorf("--compression %s: one of none, gzip, snappy, lz4, zstd", p.compression)}
 	}
-	opts := []kgo.Opt{kgo.AllowAutoTopicCreation(), kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(asTold{kgo.StickyKeyPartitioner(nil)}), kgo.RecordDeliveryTimeout(30 * time.Second)}
+	opts := []kgo.Opt{
+		kgo.AllowAutoTopicCreation(), kgo.ProducerBatchCompression(codec),
+		kgo.RecordPartitioner(asTold{kgo.StickyKeyPartitioner(nil)}),
+		kgo.RecordRetries(produceRetries), // and no RecordDeliveryTimeout: that would count from timestamps, which may be old
+	}
 	switch p.acks {
 	case "all", "-1":
 	case "1":

@@ -67,7 +67,8 @@ func textOrBytes(b []byte) (text any, raw []byte) {
 func fromJSON(line []byte) (*kgo.Record, error) {
 	var j struct {
 		recordJSON
-		Key, Value json.RawMessage
+		Key   json.RawMessage `json:"key"`
+		Value json.RawMessage `json:"value"`
 	}
 	d := json.NewDecoder(strings.NewReader(string(line)))
 	d.DisallowUnknownFields()

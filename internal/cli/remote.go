@@ -180,6 +180,13 @@ func exactly(n int, what string) cobra.PositionalArgs {
 	return cobra.MatchAll(atMost(n), atLeast(n, what))
 }
 
+// hideDefaults leaves the defaults of flags out of the help: numbers that stand for something else.
+func hideDefaults(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		cmd.Flags().Lookup(name).DefValue = ""
+	}
+}
+
 // groupCommand makes a command that only has others below it.
 func groupCommand(use, short, long string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Long: long, RunE: func(cmd *cobra.Command, args []string) error {

@@ -191,6 +191,7 @@ func newTopicCreate(r *remote) *cobra.Command {
 	f.Int32VarP(&partitions, "partitions", "p", -1, "`number` of partitions (default the broker's)")
 	f.Int16VarP(&replicas, "replicas", "r", -1, "`number` of replicas of each partition (default the broker's)")
 	f.StringArrayVarP(&configs, "config", "c", nil, "set the topic's `key=value`; may be repeated")
+	hideDefaults(cmd, "partitions", "replicas")
 	f.BoolVar(&ifNotExists, "if-not-exists", false, "a topic that is there already is no failure")
 	_ = cmd.RegisterFlagCompletionFunc("config", completeTopicKeys)
 	return cmd

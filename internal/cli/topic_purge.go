@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -115,7 +116,7 @@ func (p *purge) plan(ctx context.Context, names []string, partitions []int32, un
 			end, _ := ends.Lookup(name, id)
 			at, ok := target.Lookup(name, id)
 			if err := errors.Join(start.Err, end.Err, at.Err); err != nil || !ok {
-				p.failed.add(fmt.Sprintf("%s-%d", name, id), cmpErr(err, kerr.LeaderNotAvailable), "")
+				p.failed.add(fmt.Sprintf("%s-%d", name, id), cmp.Or[error](err, kerr.LeaderNotAvailable), "")
 				continue
 			}
 			offset := at.Offset
@@ -134,13 +135,6 @@ func (p *purge) plan(ctx context.Context, names []string, partitions []int32, un
 		}
 	}
 	return nil
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 // run deletes what was planned.
