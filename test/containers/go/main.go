@@ -22,7 +22,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("ok module %d ms\n", time.Since(began).Milliseconds())
+	fmt.Printf("ok %s %d ms\n", os.Args[2], time.Since(began).Milliseconds())
 }
 
 func run(ctx context.Context, image string) (err error) {

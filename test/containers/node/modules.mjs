@@ -10,7 +10,7 @@ const { Kafka, logLevel } = require("kafkajs");
 // Port 9092 is published for the sake of podman 4.3: it lists each EXPOSEd port as one to publish, and the library waits until all those are.
 const scenarios = {
   kraft: (image) => new KafkaContainer(image).withKraft().withExposedPorts(9092),
-  zookeeper: (image) => new KafkaContainer(image).withExposedPorts(9092),
+  zookeeper: (image) => new KafkaContainer(image.replace(/:.*/, ":latest")).withExposedPorts(9092),
 };
 
 async function sendAndRead(bootstrap) {

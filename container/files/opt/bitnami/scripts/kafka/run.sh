@@ -1,2 +1,2 @@
 #!/bin/bash
-exec gokafka container run --layout bitnami "$@"
+exec gokafka container run "$@"
