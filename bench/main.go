@@ -24,6 +24,7 @@ var parts = []part{
 	{"topics", "1,000 topics with 10 partitions each: created, held, found again after a clean stop", nil, measureTopics},
 	{"recovery", "1 GiB in 8 partitions, kill -9, start", nil, measureRecovery},
 	{"compaction", "512 MiB of 1 KiB records with 50,000 keys, compacted", compactionProps, measureCompaction},
+	{"tools", "kafka-topics --list with three topics, the tool of each with its own broker", nil, measureTools},
 }
 
 func main() {

@@ -25,6 +25,7 @@ type broker struct {
 	name    string
 	prepare func(ctx context.Context, properties string) error // what must be done once to a new directory
 	command func(properties string) *exec.Cmd
+	topics  func(args ...string) *exec.Cmd // its kafka-topics
 }
 
 // newBrokers returns Apache Kafka and gokafka, in this order.
@@ -58,11 +59,15 @@ func newBrokers(subject string) ([]broker, error) {
 			command: func(properties string) *exec.Cmd {
 				return exec.Command("java", java("-Xmx1G", "-Xms1G", "kafka.Kafka", properties)...)
 			},
+			topics: javaTopics(java),
 		},
 		{
 			name:    "gokafka",
 			prepare: func(context.Context, string) error { return nil },
 			command: func(properties string) *exec.Cmd { return exec.Command(subject, "server", properties) },
+			topics: func(args ...string) *exec.Cmd {
+				return exec.Command(subject, append([]string{"kafka-topics"}, args...)...)
+			},
 		},
 	}, nil
 }
