@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 )
 
 func newDoctor(environ []string) *cobra.Command {
+	var patience time.Duration
 	cmd := &cobra.Command{
 		Use:   "doctor [HOST:PORT]",
 		Short: "Find out why clients cannot work with a broker, and say how to mend it",
@@ -32,7 +34,7 @@ func newDoctor(environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		d := doctor{config: config, remote: r}
+		d := doctor{config: config, remote: r, patience: patience}
 		for server := range strings.SplitSeq(r.servers(), ",") {
 			if server = strings.TrimSpace(server); server != "" {
 				d.examine(ctx, server)
@@ -49,6 +51,7 @@ func newDoctor(environ []string) *cobra.Command {
 		}
 		return nil
 	})
+	cmd.Flags().DurationVar(&patience, "timeout", defaultDoctorPatience, "wait this `time` for each answer")
 	r.formatFlag(cmd)
 	return cmd
 }
@@ -72,6 +75,7 @@ type finding struct {
 type doctor struct {
 	config   client.Config
 	remote   *remote
+	patience time.Duration // how long one step of the network may take
 	findings []finding
 }
 

@@ -56,12 +56,12 @@ var containerID = regexp.MustCompile(`^[0-9a-f]{12}$`)
 
 // reaches connects to a broker by the address that it advertises, and makes sure that it is the one. why says in words what is the matter.
 func (d *doctor) reaches(ctx context.Context, b kadm.BrokerDetail, clusterID string) (why string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*doctorPatience)
+	ctx, cancel := context.WithTimeout(ctx, 2*d.patience)
 	defer cancel()
 	if ip := net.ParseIP(b.Host); ip != nil && ip.IsUnspecified() {
 		return "that is no address, but stands for all addresses of a machine", errors.New("unspecified address")
 	}
-	if _, err := resolve(ctx, b.Host); err != nil {
+	if _, err := d.resolve(ctx, b.Host); err != nil {
 		switch {
 		case containerID.MatchString(b.Host):
 			return "the name is the id of a container, which nobody outside of it can resolve", err
@@ -71,15 +71,15 @@ func (d *doctor) reaches(ctx context.Context, b kadm.BrokerDetail, clusterID str
 		return "this machine does not know the name", err
 	}
 	at := net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port)))
-	conn, err := dial(ctx, at)
+	conn, err := d.dial(ctx, at)
 	if err != nil {
 		switch {
 		case isLoopbackHost(b.Host):
-			return plainDialError(err) + "; it leads every client to the machine that the client runs on, and the broker is on another one, or behind another port", err
+			return d.dialError(err) + "; it leads every client to the machine that the client runs on, and the broker is on another one, or behind another port", err
 		case isPrivate(b.Host):
-			return plainDialError(err) + "; it is an address of a private network, which this machine does not seem to be in", err
+			return d.dialError(err) + "; it is an address of a private network, which this machine does not seem to be in", err
 		}
-		return plainDialError(err), err
+		return d.dialError(err), err
 	}
 	_ = conn.Close()
 	config := d.config

@@ -17,12 +17,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// doctorPatience is how long one step of the network may take.
-const doctorPatience = 3 * time.Second
+// defaultDoctorPatience is how long one step of the network may take.
+const defaultDoctorPatience = 3 * time.Second
 
 // connects resolves a name and connects to each of its addresses.
 func (d *doctor) connects(ctx context.Context, host, port string) bool {
-	addrs, err := resolve(ctx, host)
+	addrs, err := d.resolve(ctx, host)
 	if err != nil {
 		d.add(levelProblem, "name", nameMend(host), "%s cannot be resolved: %v", host, err)
 		return false
@@ -33,7 +33,7 @@ func (d *doctor) connects(ctx context.Context, host, port string) bool {
 	var reached, failed []string
 	var why error
 	for _, a := range addrs {
-		conn, err := dial(ctx, net.JoinHostPort(a, port))
+		conn, err := d.dial(ctx, net.JoinHostPort(a, port))
 		if err != nil {
 			failed, why = append(failed, a), err
 			continue
@@ -43,23 +43,23 @@ func (d *doctor) connects(ctx context.Context, host, port string) bool {
 	}
 	switch {
 	case len(reached) == 0:
-		d.add(levelProblem, "connection", connectMend(host, port, why), "nobody accepts a connection at %s: %s", net.JoinHostPort(host, port), plainDialError(why))
+		d.add(levelProblem, "connection", connectMend(host, port, why), "nobody accepts a connection at %s: %s", net.JoinHostPort(host, port), d.dialError(why))
 		return false
 	case len(failed) > 0:
 		d.add(levelWarning, "connection", "Write "+net.JoinHostPort(reached[0], port)+" in the clients, or have the broker listen on the other address, too.",
 			"of the addresses of %s, %s is served and %s is not (%s): clients that try that one first are slow or fail", host,
-			strings.Join(reached, ", "), strings.Join(failed, ", "), plainDialError(why))
+			strings.Join(reached, ", "), strings.Join(failed, ", "), d.dialError(why))
 	default:
 		d.add(levelOK, "connection", "", "%s accepts connections", net.JoinHostPort(host, port))
 	}
 	return true
 }
 
-func resolve(ctx context.Context, host string) ([]string, error) {
+func (d *doctor) resolve(ctx context.Context, host string) ([]string, error) {
 	if net.ParseIP(host) != nil {
 		return []string{host}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, doctorPatience)
+	ctx, cancel := context.WithTimeout(ctx, d.patience)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupHost(ctx, host)
 	var dns *net.DNSError
@@ -69,18 +69,18 @@ func resolve(ctx context.Context, host string) ([]string, error) {
 	return addrs, err
 }
 
-func dial(ctx context.Context, addr string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: doctorPatience}
+func (d *doctor) dial(ctx context.Context, addr string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: d.patience}
 	return dialer.DialContext(ctx, "tcp", addr)
 }
 
-func plainDialError(err error) string {
+func (d *doctor) dialError(err error) string {
 	var timeout net.Error
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Sprintf("no answer within %s", doctorPatience)
+		return fmt.Sprintf("no answer within %s", d.patience)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return "no route to it"
 	}
@@ -111,6 +111,9 @@ func isLoopbackHost(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
+// aWebServer is what many mistake for the broker.
+const aWebServer = "a web server answers"
+
 // voice is what a listener turned out to speak.
 type voice struct {
 	kafka      bool
@@ -121,7 +124,7 @@ type voice struct {
 
 // speaks finds out what the listener speaks and compares that with what the client is configured for.
 func (d *doctor) speaks(ctx context.Context, host, port string) bool {
-	v := listen(ctx, host, net.JoinHostPort(host, port))
+	v := d.listen(ctx, host, net.JoinHostPort(host, port))
 	protocol := strings.ToUpper(strings.TrimSpace(d.config.Properties["security.protocol"]))
 	wantTLS, wantSASL := strings.HasSuffix(protocol, "SSL"), strings.HasPrefix(protocol, "SASL_")
 	name := map[[2]bool]string{{false, false}: "PLAINTEXT", {true, false}: "SSL", {false, true}: "SASL_PLAINTEXT", {true, true}: "SASL_SSL"}
@@ -191,43 +194,47 @@ func (d *doctor) certificate(state *tls.ConnectionState, host string) {
 }
 
 // listen tries plain Kafka, and TLS when that is answered with anything else.
-func listen(ctx context.Context, host, addr string) voice {
-	conn, err := dial(ctx, addr)
+func (d *doctor) listen(ctx context.Context, host, addr string) voice {
+	conn, err := d.dial(ctx, addr)
 	if err != nil {
 		return voice{other: err.Error()}
 	}
-	mechanisms, other := askKafka(conn)
+	mechanisms, other := d.askKafka(conn)
 	_ = conn.Close()
 	if other == "" {
 		return voice{kafka: true, mechanisms: mechanisms}
 	}
-	if conn, err = dial(ctx, addr); err != nil {
+	if conn, err = d.dial(ctx, addr); err != nil {
 		return voice{other: other}
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(doctorPatience))
+	_ = conn.SetDeadline(time.Now().Add(d.patience))
 	// It is not trusted with anything: the question is only whether it speaks TLS. A real client checks the certificate.
 	secure := tls.Client(conn, &tls.Config{ServerName: host, InsecureSkipVerify: true})
-	if secure.HandshakeContext(ctx) != nil {
+	if err := secure.HandshakeContext(ctx); err != nil {
+		// A web server waits for the end of a line, which the bytes of TLS have somewhere.
+		if header, ok := errors.AsType[tls.RecordHeaderError](err); ok && strings.HasPrefix(string(header.RecordHeader[:]), "HTTP/") {
+			other = aWebServer
+		}
 		return voice{other: other}
 	}
 	state := secure.ConnectionState()
-	mechanisms, other = askKafka(secure)
+	mechanisms, other = d.askKafka(secure)
 	return voice{kafka: other == "", tls: &state, mechanisms: mechanisms, other: other}
 }
 
 // askKafka asks for the versions of the APIs and then for the mechanisms of SASL. other says what came instead of an answer.
-func askKafka(conn net.Conn) (mechanisms []string, other string) {
-	_ = conn.SetDeadline(time.Now().Add(doctorPatience))
+func (d *doctor) askKafka(conn net.Conn) (mechanisms []string, other string) {
+	_ = conn.SetDeadline(time.Now().Add(d.patience))
 	versions := kmsg.NewPtrApiVersionsRequest()
 	versions.Version = 0
-	if _, other = roundTrip(conn, versions, 1); other != "" {
+	if _, other = d.roundTrip(conn, versions, 1); other != "" {
 		return nil, other
 	}
 	handshake := kmsg.NewPtrSASLHandshakeRequest()
 	handshake.Version = 1
 	handshake.Mechanism = "WHICH-ARE-THERE" // none that exists, so that the answer lists those that do
-	body, failed := roundTrip(conn, handshake, 2)
+	body, failed := d.roundTrip(conn, handshake, 2)
 	if failed != "" {
 		return nil, "" // it is Kafka all the same
 	}
@@ -239,7 +246,7 @@ func askKafka(conn net.Conn) (mechanisms []string, other string) {
 }
 
 // roundTrip sends a request and returns the answer's body, or what came instead.
-func roundTrip(conn net.Conn, req kmsg.Request, correlation int32) (body []byte, other string) {
+func (d *doctor) roundTrip(conn net.Conn, req kmsg.Request, correlation int32) (body []byte, other string) {
 	if _, err := conn.Write(kmsg.NewRequestFormatter(kmsg.FormatterClientID("gokafka-doctor")).AppendRequest(nil, req, correlation)); err != nil {
 		return nil, "the connection was closed"
 	}
@@ -251,11 +258,11 @@ func roundTrip(conn net.Conn, req kmsg.Request, correlation int32) (body []byte,
 	case n >= 2 && head[0] == 0x15 && head[1] == 0x03:
 		return nil, "it answers with an alert of TLS"
 	case n >= 5 && strings.HasPrefix(string(head), "HTTP/"):
-		return nil, "a web server answers"
+		return nil, aWebServer
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return nil, "the connection was closed"
 	case err != nil:
-		return nil, fmt.Sprintf("no answer within %s", doctorPatience)
+		return nil, fmt.Sprintf("no answer within %s", d.patience)
 	case size < 4 || size > maxAnswer || int32(binary.BigEndian.Uint32(head[4:])) != correlation:
 		return nil, fmt.Sprintf("it answers with %q", head)
 	}
