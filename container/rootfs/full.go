@@ -6,6 +6,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/gokafka/gokafka/internal/tools"
 )
 
 // applets are the commands of busybox that scripts around Kafka's images use.
@@ -40,8 +42,8 @@ func full(o options) ([]entry, error) {
 	for _, a := range applets {
 		entries = append(entries, link("/bin/"+a, "/bin/busybox"))
 	}
-	for _, t := range tools {
-		entries = append(entries, link("/opt/bitnami/kafka/bin/"+t+".sh", gokafka))
+	for _, t := range tools.All() {
+		entries = append(entries, link("/opt/bitnami/kafka/bin/"+t.Name+".sh", gokafka))
 	}
 	for _, p := range []string{"busybox-static", "bash-static"} {
 		name := "usr/share/doc/" + p + "/copyright"

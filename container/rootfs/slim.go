@@ -1,13 +1,6 @@
 package main
 
-// tools are Kafka's own, all of them gokafka under another name: with .sh where Apache's image has them, without where Confluent's does.
-var tools = []string{
-	"kafka-acls", "kafka-broker-api-versions", "kafka-cluster", "kafka-configs", "kafka-console-consumer", "kafka-console-producer",
-	"kafka-console-share-consumer", "kafka-consumer-groups", "kafka-consumer-perf-test", "kafka-delegation-tokens", "kafka-delete-records",
-	"kafka-dump-log", "kafka-e2e-latency", "kafka-features", "kafka-get-offsets", "kafka-groups", "kafka-leader-election", "kafka-log-dirs",
-	"kafka-metadata-quorum", "kafka-producer-perf-test", "kafka-reassign-partitions", "kafka-server-start", "kafka-server-stop",
-	"kafka-share-groups", "kafka-storage", "kafka-topics", "kafka-transactions", "zookeeper-server-start",
-}
+import "github.com/gokafka/gokafka/internal/tools"
 
 const gokafka = "/usr/bin/gokafka"
 
@@ -27,8 +20,8 @@ func slim(o options) []entry {
 		dir("/var/lib/kafka", 0o775, user),
 		dir("/var/lib/kafka/data", 0o777, user), // a volume begins with these rights: any user of a container may keep its data there
 	}
-	for _, t := range tools {
-		entries = append(entries, link("/opt/kafka/bin/"+t+".sh", gokafka), link("/usr/bin/"+t, gokafka))
+	for _, t := range tools.All() { // all of them gokafka under another name: with .sh where Apache's image has them, without where Confluent's does
+		entries = append(entries, link("/opt/kafka/bin/"+t.Name+".sh", gokafka), link("/usr/bin/"+t.Name, gokafka))
 	}
 	return entries
 }
