@@ -9,10 +9,10 @@ PKG         ?= ./...
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet cross lint fuzz compat differential exchange dist bench check ci clean
+.PHONY: help build test race vet cross lint fuzz compat differential exchange image compat-containers dist bench check ci clean
 
 help: ## print this
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## bin/gokafka: one static binary, no cgo
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/gokafka ./cmd/gokafka
@@ -53,6 +53,14 @@ differential: build ## the same requests to Apache Kafka and to gokafka, answers
 exchange: ## log directories handed from gokafka to Apache Kafka and back (needs what compat needs)
 	test/compat/kafka/fetch.sh > /dev/null
 	GOKAFKA_EXCHANGE=1 $(GO) test -count=1 ./test/exchange
+
+image: ## the container images, for amd64 and arm64, into dist/image and the engine at hand (ENGINE=podman, ARCHES=amd64); nothing is pulled
+	VERSION='$(VERSION)' container/build.sh
+
+# The status 77 is podman.sh's for a machine that cannot run containers; CI does not take that for an answer.
+compat-containers: ## the images run by podman and by the real Testcontainers modules (RUN=Java for one test); skipped where podman cannot work
+	@test/containers/podman.sh test/containers/run.sh $(if $(RUN),-run '$(RUN)') || { status=$$?; \
+	[ $$status = 77 ] && [ -z "$(CONTAINERS_REQUIRED)" ] && echo "compat-containers: skipped" || exit $$status; }
 
 dist: ## what a release has, for all platforms: archives, deb, rpm, wheels, npm packages, SBOMs, checksums (PLATFORMS=host)
 	$(GO) run ./packaging/dist -version '$(VERSION)' -platforms '$(PLATFORMS)' -o dist

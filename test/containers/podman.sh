@@ -9,6 +9,9 @@ lacking() { echo "$*" >&2; exit 77; }
 for c in podman runc conmon iptables; do
   command -v $c > /dev/null || lacking "$c is missing: apt-get install buildah podman runc netavark aardvark-dns iptables slirp4netns"
 done
+for c in netavark aardvark-dns; do
+  command -v "$c" > /dev/null || [ -x "/usr/lib/podman/$c" ] || [ -x "/usr/libexec/podman/$c" ] || lacking "$c is missing: apt-get install $c"
+done
 home=$PWD/.compat/podman
 mkdir -p "$home/networks"
 cat > "$home/containers.conf" << EOF
@@ -28,4 +31,6 @@ graphroot = "$home/graph"
 EOF
 export CONTAINERS_CONF=$home/containers.conf CONTAINERS_STORAGE_CONF=$home/storage.conf
 why=$(podman info 2>&1 > /dev/null) || lacking "podman does not work here: ${why##*$'\n'}"
+podman images > /dev/null 2>&1 || rm -rf "$home/graph" "$home/run" # left behind by a run that was killed
+podman rm -f -a -v -t 0 > /dev/null 2>&1 || true
 exec "$@"
