@@ -31,6 +31,8 @@ type options struct {
 	jobs   int
 	list   bool
 	keep   bool
+	// rewrite writes docs/compatibility.md instead of comparing it.
+	rewrite bool
 }
 
 func main() {
@@ -42,6 +44,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "", "regexp: only scenarios whose CLIENT/SCENARIO matches")
 	flag.IntVar(&o.jobs, "jobs", 2, "clients at once")
 	flag.BoolVar(&o.list, "list", false, "only list the scenarios")
+	flag.BoolVar(&o.rewrite, "rewrite", false, "write what was seen into docs/compatibility.md instead of comparing")
 	flag.BoolVar(&o.keep, "keep", false, "keep the brokers' folders")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -109,5 +112,5 @@ func compat(ctx context.Context, o options) (failed int, err error) {
 		return failed, err
 	}
 	e.report.printTotals()
-	return failed, ctx.Err()
+	return failed, errors.Join(ctx.Err(), e.checkPage(selected))
 }

@@ -30,6 +30,7 @@ var sections = []section{
 	{"start", []string{"no-file", "kafka-2.8-file", "kafka-4-file", "environment", "port-0", "unknown-key"}},
 	{"bad input", []string{"port-in-use", "dir-locked", "dir-unwritable", "disk-full", "wrong-values", "other-cluster", "no-such-file"}},
 	{"packages", packageScenarios},
+	{"documentation", docScenarios},
 }
 
 // row is one client, or one aspect of the broker's own behaviour.
@@ -72,6 +73,7 @@ func rows() []row {
 	all := clientRows()
 	all = append(all, javaRows()...)
 	all = append(all, packageRows()...)
+	all = append(all, docsRow())
 	return append(all, brokerRows()...)
 }
 
