@@ -3,7 +3,6 @@ package tools
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"regexp"
 	"regexp/syntax"
@@ -14,7 +13,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gokafka/gokafka/internal/tools/jopt"
 )
@@ -407,97 +405,5 @@ func commitOffsets(ctx context.Context, cl *kgo.Client, group string, plan map[t
 
 // deleteGroupOffsets deletes a group's offsets of the topics and partitions named.
 func (t *consumerGroups) deleteGroupOffsets(ctx context.Context) error {
-	group := t.Value(t.group)
-	results := map[topicPartition]error{}
-	var partitions []topicPartition
-	for _, arg := range t.Values(t.topics) {
-		if strings.Contains(arg, ":") {
-			named, err := parsePartitions(arg)
-			if err != nil {
-				return err
-			}
-			partitions = append(partitions, named...)
-			continue
-		}
-		leaders, err := partitionLeaders(ctx, t.cl, []string{arg})
-		if err != nil {
-			results[topicPartition{arg, -1}] = throwsExecution(err)
-		}
-		partitions = append(partitions, sortedPartitions(leaders)...)
-	}
-	top, err := deleteOffsets(ctx, t.cl, group, partitions, results)
-	if err != nil {
-		return err
-	}
-	switch {
-	case top == nil:
-		t.env.printf("Request succeeded for deleting offsets from group %s.\n", group)
-	case errors.Is(top, kerr.InvalidGroupID), errors.Is(top, kerr.GroupIDNotFound), errors.Is(top, kerr.GroupAuthorizationFailed), errors.Is(top, kerr.NonEmptyGroup):
-		t.env.printf("\nError: %s\n", exceptionOf(top).message)
-	case errors.Is(top, kerr.GroupSubscribedToTopic), errors.Is(top, kerr.TopicAuthorizationFailed), errors.Is(top, kerr.UnknownTopicOrPartition):
-		t.env.printf("\nError: Encountered some partition-level error, see the follow-up details.\n")
-	default:
-		t.env.printf("\nError: Encountered some unknown error: %s\n", top)
-	}
-	t.printDeleted(results)
-	return nil
-}
-
-// deleteOffsets notes for each partition how its deletion went, and returns the first error of any of them.
-func deleteOffsets(ctx context.Context, cl *kgo.Client, group string, partitions []topicPartition, results map[topicPartition]error) (top, err error) {
-	req := kmsg.NewPtrOffsetDeleteRequest()
-	req.Group = group
-	topics, numbers := byTopic(partitions)
-	for _, name := range topics {
-		rt := kmsg.NewOffsetDeleteRequestTopic()
-		rt.Topic = name
-		for _, n := range slices.Compact(numbers[name]) {
-			rp := kmsg.NewOffsetDeleteRequestTopicPartition()
-			rp.Partition = n
-			rt.Partitions = append(rt.Partitions, rp)
-		}
-		req.Topics = append(req.Topics, rt)
-	}
-	resp, err := req.RequestWith(ctx, cl)
-	if err != nil {
-		return nil, err
-	}
-	if top = answered(resp.ErrorCode, nil); top != nil {
-		for _, tp := range partitions {
-			results[tp] = throwsExecution(top)
-		}
-		return top, nil
-	}
-	for _, rt := range resp.Topics {
-		for _, rp := range rt.Partitions {
-			failed := answered(rp.ErrorCode, nil)
-			results[topicPartition{rt.Topic, rp.Partition}] = throwsExecution(failed)
-			if top == nil {
-				top = failed
-			}
-		}
-	}
-	return top, nil
-}
-
-func (t *consumerGroups) printDeleted(results map[topicPartition]error) {
-	width := 15
-	for tp := range results {
-		width = max(width, len(tp.topic))
-	}
-	row := func(topic, partition, status string) {
-		t.env.printf("\n%-*s %-10s %-15s", width, topic, partition, status)
-	}
-	row("TOPIC", "PARTITION", "STATUS")
-	for _, tp := range sortedPartitions(results) {
-		partition, status := missingColumn, "Successful"
-		if tp.partition >= 0 {
-			partition = fmt.Sprint(tp.partition)
-		}
-		if err := results[tp]; err != nil {
-			status = "Error: " + err.Error()
-		}
-		row(tp.topic, partition, status)
-	}
-	t.env.println()
+	return deleteNamedOffsets(ctx, t.env, t.cl, t.Value(t.group), t.Values(t.topics))
 }

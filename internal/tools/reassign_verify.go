@@ -161,6 +161,7 @@ func (t *reassign) verifyDirs(ctx context.Context, p plan) (ongoing bool, err er
 		switch d := found[r]; {
 		case d.current == "":
 			t.env.printf("Partition %s is not found in any live log dir on broker %d. There is likely an offline log directory on the broker.\n", r.topicPartition, r.broker)
+			ongoing = true // or it is still on its way to the broker
 		case d.future == target:
 			t.env.printf("Reassignment of replica %s is still in progress.\n", r)
 			ongoing = true

@@ -1,4 +1,4 @@
 package tools
 
 // Tools for groups, configuration and rights.
-var groupTools = []Tool{consumerGroupsTool, configsTool, aclsTool, groupsTool, clientMetricsTool, leaderElectionTool, delegationTokensTool, shareGroupsTool, reassignPartitionsTool}
+var groupTools = []Tool{consumerGroupsTool, configsTool, aclsTool, groupsTool, clientMetricsTool, leaderElectionTool, delegationTokensTool, shareGroupsTool, reassignPartitionsTool, streamsGroupsTool}
