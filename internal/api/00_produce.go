@@ -166,6 +166,9 @@ func (s *session) appendRecords(req *kmsg.ProduceRequest, topic string, tp *kmsg
 	}
 	join := s.produceScratch.joins[producedPartition{topic: topic, partition: tp.Partition}]
 	if join.err != nil {
+		if errors.Is(join.err, kerr.InvalidTxnState) || errors.Is(join.err, kerr.NotEnoughReplicas) { // Kafka leaves the others without a text
+			rp.ErrorMessage = protocol.ErrorMessage(join.err)
+		}
 		return join.err
 	}
 	a, err := p.Append(tp.Records, broker.AppendOptions{RequiredAcks: req.Acks, ProduceVersion: req.Version, TxnGuard: join.guard})

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -136,10 +137,11 @@ func joinError(err error, way joinWay) error {
 	case errors.Is(err, kerr.ProducerFenced):
 		return kerr.InvalidProducerEpoch
 	case errors.Is(err, kerr.TransactionAbortable) && way != joinAbortable:
-		return kerr.InvalidTxnState
+		return fmt.Errorf("Partition was not added to the transaction: %w", kerr.InvalidTxnState) //nolint:staticcheck // Kafka's text, sent to clients
 	case errors.Is(err, kerr.ConcurrentTransactions), errors.Is(err, kerr.CoordinatorLoadInProgress), errors.Is(err, kerr.CoordinatorNotAvailable),
 		errors.Is(err, kerr.NotCoordinator):
-		return kerr.NotEnoughReplicas
+		return fmt.Errorf("Unable to verify the partition has been added to the transaction. Underlying error: %s: %w", //nolint:staticcheck // Kafka's text, sent to clients
+			kerr.ErrorForCode(protocol.ErrorCode(err)).(*kerr.Error).Message, kerr.NotEnoughReplicas)
 	}
 	return err
 }

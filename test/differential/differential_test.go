@@ -32,6 +32,8 @@ var scenarios = []scenario{
 	{"ListConfigResources", listConfigResources},
 	{"Produce", produceScenario},
 	{"Idempotence", idempotence},
+	{"Transactions", transactions},
+	{"TxnOffsets", txnOffsets},
 	{"DeleteRecords", deleteRecords},
 	{"Fetch", fetchScenario},
 	{"ListOffsets", listOffsets},
