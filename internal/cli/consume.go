@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,10 +26,12 @@ type consumer struct {
 	format     string
 	committed  bool
 	regex      bool
+
+	assigned atomic.Bool // the group has shared out its partitions
 }
 
 func newConsume(environ []string) *cobra.Command {
-	c := consumer{}
+	c := &consumer{}
 	cmd := &cobra.Command{
 		Use:   "consume TOPIC…",
 		Short: "Read records",
@@ -154,7 +157,8 @@ func (c *consumer) options(topics kadm.TopicDetails, start kgo.Offset) []kgo.Opt
 	}
 	switch {
 	case c.group != "":
-		opts = append(opts, kgo.ConsumerGroup(c.group), kgo.ConsumeTopics(topics.Names()...), kgo.AutoCommitMarks())
+		opts = append(opts, kgo.ConsumerGroup(c.group), kgo.ConsumeTopics(topics.Names()...), kgo.AutoCommitMarks(),
+			kgo.OnPartitionsAssigned(func(context.Context, *kgo.Client, map[string][]int32) { c.assigned.Store(true) }))
 	default:
 		of := map[string]map[int32]kgo.Offset{}
 		for name, t := range topics {
@@ -182,9 +186,8 @@ func contains(list []int32, n int32) bool {
 	return false
 }
 
-// endPatience is how long a consumer that is to stop at the end waits for records that do not come: the last offsets may be of records that compaction
-// has removed.
-const endPatience = 3 * time.Second
+// endPatience is how long a consumer that is to stop at the end waits for records that do not come, once it has its partitions.
+const endPatience = 10 * time.Second
 
 // read prints records until there have been enough.
 func (c *consumer) read(ctx context.Context, cl *kgo.Client, out *bufio.Writer, format recordFormat, ends *endWatch) error {
@@ -206,7 +209,10 @@ func (c *consumer) read(ctx context.Context, cl *kgo.Client, out *bufio.Writer, 
 			}
 		}
 		if fetches.NumRecords() == 0 && ended != nil {
-			return nil
+			if c.group != "" && !c.assigned.Load() {
+				continue
+			}
+			return fmt.Errorf("nothing has come for %s, and %s not at the end", endPatience, ends)
 		}
 		for it := fetches.RecordIter(); !it.Done(); {
 			r := it.Next()
@@ -253,7 +259,7 @@ func (c *consumer) watchEnds(ctx context.Context, cl *kgo.Client, topics kadm.To
 	}
 	committed := kadm.OffsetResponses{}
 	if c.group != "" {
-		if committed, err = adm.FetchOffsetsForTopics(ctx, c.group, topics.Names()...); err != nil {
+		if committed, err = c.committedOffsets(ctx, adm, topics.Names()); err != nil {
 			return nil, err
 		}
 	}
@@ -280,6 +286,34 @@ func (c *consumer) watchEnds(ctx context.Context, cl *kgo.Client, topics kadm.To
 		w.left++
 	})
 	return w, nil
+}
+
+// committedOffsets asks where the group has stopped. The first group of a cluster has a coordinator only when its topic has been made, which Kafka does
+// not wait for.
+func (c *consumer) committedOffsets(ctx context.Context, adm *kadm.Client, topics []string) (kadm.OffsetResponses, error) {
+	for began := time.Now(); ; {
+		committed, err := adm.FetchOffsetsForTopics(ctx, c.group, topics...)
+		if err == nil || !kerr.IsRetriable(err) || time.Since(began) > endPatience {
+			return committed, err
+		}
+		if err := pause(ctx, waitInterval); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// String names the partitions that are not read to their ends.
+func (w *endWatch) String() string {
+	var names []string
+	for _, topic := range sorted(w.ends) {
+		for _, p := range sorted(w.ends[topic]) {
+			names = append(names, fmt.Sprintf("%s-%d", topic, p))
+		}
+	}
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return few(names) + " are"
 }
 
 func (w *endWatch) reached() bool { return w != nil && w.left == 0 }
