@@ -56,7 +56,7 @@ func exceptionOf(err error) exception {
 	case errors.As(err, &k):
 		return exception{exceptionClass(k), exceptionMessage(k)}
 	case isUnsupported(err):
-		return exception{kafkaErrors + "UnsupportedVersionException", "The broker does not support this request: " + err.Error()}
+		return exception{kafkaErrors + "UnsupportedVersionException", "The node does not support this request."}
 	case errors.Is(err, context.DeadlineExceeded):
 		return exception{kafkaErrors + "TimeoutException", "Timed out waiting for a node assignment."}
 	}
