@@ -177,8 +177,18 @@ func (c *controllers) Request(ctx context.Context, req kmsg.Request) (kmsg.Respo
 
 // refusedAsInactive reports an answer of NOT_CONTROLLER.
 func refusedAsInactive(resp kmsg.Response) bool {
-	const notController = 41
+	const notController, notLeader = 41, 6
 	switch r := resp.(type) {
+	case *kmsg.UpdateFeaturesResponse:
+		return r.ErrorCode == notController
+	case *kmsg.UnregisterBrokerResponse:
+		return r.ErrorCode == notController
+	case *kmsg.AddRaftVoterResponse:
+		return r.ErrorCode == notController || r.ErrorCode == notLeader
+	case *kmsg.RemoveRaftVoterResponse:
+		return r.ErrorCode == notController || r.ErrorCode == notLeader
+	case *kmsg.DescribeQuorumResponse:
+		return r.ErrorCode == notLeader || len(r.Topics) == 1 && len(r.Topics[0].Partitions) == 1 && r.Topics[0].Partitions[0].ErrorCode == notLeader
 	case *kmsg.IncrementalAlterConfigsResponse:
 		return slices.ContainsFunc(r.Resources, func(x kmsg.IncrementalAlterConfigsResponseResource) bool { return x.ErrorCode == notController })
 	case *kmsg.CreateACLsResponse:

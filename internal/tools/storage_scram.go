@@ -2,7 +2,6 @@ package tools
 
 import (
 	"crypto/hmac"
-	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -114,7 +113,7 @@ func (m scramMechanism) credential(parts map[string]string) (*records.UserScramC
 		return nil, fmt.Errorf("The 'iterations' value must be <= %d for add-scram using %s", mostIterations, scramProperty(m.name))
 	}
 	if open {
-		if key, err = pbkdf2.Key(m.newHash, password, salt, iterations, m.newHash().Size()); err != nil {
+		if key, err = saltPassword(m.name, password, salt, iterations); err != nil {
 			return nil, err
 		}
 	}
