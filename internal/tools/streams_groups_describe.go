@@ -31,13 +31,14 @@ func describeStreamsGroup(ctx context.Context, cl *kgo.Client, group string) (*s
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range resp.Groups {
-		if err := answered(g.ErrorCode, g.ErrorMessage); err != nil {
-			return nil, err
-		}
-		return &streamsGroup{g, kgo.BrokerMetadata{NodeID: found.NodeID, Host: found.Host, Port: found.Port}}, nil
+	if len(resp.Groups) == 0 {
+		return nil, fmt.Errorf("the coordinator of group %s did not tell of it", group)
 	}
-	return nil, fmt.Errorf("the coordinator of group %s did not tell of it", group)
+	g := resp.Groups[0]
+	if err := answered(g.ErrorCode, g.ErrorMessage); err != nil {
+		return nil, err
+	}
+	return &streamsGroup{g, kgo.BrokerMetadata{NodeID: found.NodeID, Host: found.Host, Port: found.Port}}, nil
 }
 
 // sourceTopics are the topics that the group reads; those that it writes itself to repartition records only when asked for.
