@@ -33,6 +33,7 @@ func full(o options) ([]entry, error) {
 		dir("/var/lib/zookeeper", 0o775, user),
 		dir("/var/log", 0o775, user),
 		dir("/opt/kafka/logs", 0o775, user),
+		link("/opt/kafka/bin/zookeeper-server-start.sh", "/usr/bin/zookeeper-server-start"),
 		dir("/bitnami/kafka", 0o777, user),
 		dir("/bitnami/kafka/config", 0o777, user),
 		dir("/bitnami/kafka/data", 0o777, user),

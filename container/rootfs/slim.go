@@ -21,6 +21,9 @@ func slim(o options) []entry {
 		dir("/var/lib/kafka/data", 0o777, user), // a volume begins with these rights: any user of a container may keep its data there
 	}
 	for _, t := range tools.All() { // all of them gokafka under another name: with .sh where Apache's image has them, without where Confluent's does
+		if o.shell != "" && t.Name == "zookeeper-server-start" {
+			continue // a script there, which opens a port as well
+		}
 		entries = append(entries, link("/opt/kafka/bin/"+t.Name+".sh", gokafka), link("/usr/bin/"+t.Name, gokafka))
 	}
 	return entries

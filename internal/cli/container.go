@@ -284,7 +284,7 @@ func (c *container) write() error {
 			b.WriteString(escape(e.Key, true) + "=" + escape(e.Value, false) + "\n")
 		}
 	}
-	return os.WriteFile(path.Join(c.root, c.file), []byte(b.String()), 0o640)
+	return os.WriteFile(path.Join(c.root, c.file), []byte(b.String()), 0o640) // it may hold passwords
 }
 
 // escape writes a key or a value as Java's Properties reads it.

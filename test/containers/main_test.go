@@ -15,6 +15,8 @@ const (
 	image     = "localhost/gokafka:8.0.0"
 	slimImage = "localhost/gokafka:8.0.0-slim"
 	arm64     = "localhost/gokafka:8.0.0-arm64"
+	// olderImage is the same as image.
+	olderImage = "localhost/gokafka:7.5.0"
 )
 
 // socket is where podman answers to Docker's API.

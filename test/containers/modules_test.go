@@ -72,5 +72,6 @@ func TestPython(t *testing.T) {
 }
 
 func TestNode(t *testing.T) {
+	podman(t, "tag", image, olderImage)
 	modules(t, []string{"zookeeper", "kraft"}, []string{"node", "node/modules.mjs", image}, "GOKAFKA_MODULES="+installed(t, "node"))
 }

@@ -7,10 +7,11 @@ const require = createRequire(process.env.GOKAFKA_MODULES + "/");
 const { KafkaContainer } = require("@testcontainers/kafka");
 const { Kafka, logLevel } = require("kafkajs");
 
+// Before version 8 of Confluent's image the library starts a ZooKeeper, and waits for its port.
 // Port 9092 is published for the sake of podman 4.3: it lists each EXPOSEd port as one to publish, and the library waits until all those are.
 const scenarios = {
   kraft: (image) => new KafkaContainer(image).withKraft().withExposedPorts(9092),
-  zookeeper: (image) => new KafkaContainer(image.replace(/:.*/, ":latest")).withExposedPorts(9092),
+  zookeeper: (image) => new KafkaContainer(image.replace(/:[^:]*$/, ":7.5.0")).withExposedPorts(9092),
 };
 
 async function sendAndRead(bootstrap) {
