@@ -89,9 +89,8 @@ func producerOptions(p client.Properties) ([]kgo.Opt, error) {
 	opts = append(opts, r.durability()...)
 	opts = append(opts, r.batching()...)
 	opts = append(opts, r.patience()...)
-	if codec, ok := r.oneOf("compression.type", "none", "gzip", "snappy", "lz4", "zstd"); ok {
-		opts = append(opts, kgo.ProducerBatchCompression(r.codec(codec)))
-	}
+	codec, _ := r.oneOf("compression.type", "none", "gzip", "snappy", "lz4", "zstd") // without it none, which is not kgo's default
+	opts = append(opts, kgo.ProducerBatchCompression(r.codec(codec)))
 	if id := p["transactional.id"]; id != "" {
 		opts = append(opts, kgo.TransactionalID(id))
 		if timeout, ok := r.millis("transaction.timeout.ms"); ok {

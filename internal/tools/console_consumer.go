@@ -1,0 +1,405 @@
+package tools
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/gokafka/gokafka/internal/client"
+	"github.com/gokafka/gokafka/internal/tools/jopt"
+)
+
+var consoleConsumerTool = Tool{Name: "kafka-console-consumer", Summary: "print the records of a topic", Run: runConsoleConsumer}
+
+const consoleConsumerLog = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+
+// consoleConsumer is one run of kafka-console-consumer.
+type consoleConsumer struct {
+	*command
+
+	topic, include, whitelist, partition, offset, fromBeginning    *jopt.Option
+	bootstrap, group, isolation, maxMessages, timeout              *jopt.Option
+	formatter, formatterConfig, keyDeserializer, valueDeserializer *jopt.Option
+	skipOnError, systestEvents                                     *jopt.Option
+	formatterProperty, consumerProperty, consumerConfig            renamed
+
+	properties client.Properties
+	format     messageFormatter
+	shown      int // records
+}
+
+func runConsoleConsumer(ctx context.Context, env *Env, args []string) int {
+	c := newConsoleConsumer(env)
+	err := c.start(args)
+	if err == nil {
+		err = c.prepare()
+	}
+	if err != nil {
+		return c.end(ctx, err)
+	}
+	err = c.run(ctx)
+	env.errorf("Processed a total of %d messages\n", c.shown)
+	if c.Has(c.systestEvents) {
+		env.println("shutdown_complete")
+	}
+	return c.status(ctx, err)
+}
+
+// status says what ended the tool. What the broker refuses ends it with 0, as in Java; what it never reached, with 1.
+func (c *consoleConsumer) status(ctx context.Context, err error) int {
+	switch {
+	case err == nil, errors.Is(err, errDone):
+		return 0
+	case errors.Is(err, errFailed):
+		return 1
+	case ended(ctx, err):
+		return interrupted
+	}
+	c.env.errorf("%s ERROR Unknown error when running consumer:  (%s)\n%s\n", c.env.stamp(), consoleConsumerLog, exceptionOf(err).String())
+	return 1
+}
+
+func newConsoleConsumer(env *Env) *consoleConsumer {
+	c := &consoleConsumer{command: newCommand(env, "This tool helps to read data from Kafka topics and outputs it to standard output.")}
+	c.topic = c.Accepts("topic", "The topic to read.").WithRequiredArg("topic")
+	c.include = c.Accepts("include", "Read all topics whose names match.").WithRequiredArg("Java regex (String)")
+	c.whitelist = c.Accepts("whitelist", "The name of --include in Kafka 2.").WithRequiredArg("Java regex (String)").Hidden()
+	c.partition = c.Accepts("partition", "Read this partition only, from its end unless --offset says otherwise.").WithRequiredArg("partition").OfType(jopt.Integer)
+	c.offset = c.Accepts("offset", "Where to begin: a number, 'earliest' or 'latest'.").WithRequiredArg("consume offset").DefaultsTo("latest")
+	c.fromBeginning = c.Accepts("from-beginning", "Begin with the first record, unless the group has committed where it was; else with the next that is written.")
+	c.bootstrap = c.Accepts("bootstrap-server", "REQUIRED: Addresses of brokers.").WithRequiredArg("server to connect to")
+	c.group = c.Accepts("group", "The consumer group to be a member of, whose offsets are committed.").WithRequiredArg("consumer group id")
+	c.isolation = c.Accepts("isolation-level", "read_committed leaves out records of transactions that were not committed.").WithRequiredArg("").DefaultsTo("read_uncommitted")
+	c.maxMessages = c.Accepts("max-messages", "End after so many records.").WithRequiredArg("num_messages").OfType(jopt.Integer)
+	c.timeout = c.Accepts("timeout-ms", "End when no record has come for so long.").WithRequiredArg("timeout_ms").OfType(jopt.Long)
+	c.skipOnError = c.Accepts("skip-message-on-error", "Go on after a record that cannot be shown.")
+	c.systestEvents = c.Accepts("enable-systest-events", "Print \"shutdown_complete\" at the end, for Kafka's own system tests.")
+	c.formatter = c.Accepts("formatter", "How records are shown: DefaultMessageFormatter, LoggingMessageFormatter or NoOpMessageFormatter.").
+		WithRequiredArg("class").DefaultsTo("org.apache.kafka.tools.consumer.DefaultMessageFormatter")
+	c.formatterConfig = c.Accepts("formatter-config", "File with such properties; [formatter-property] counts for more.").WithRequiredArg("config file")
+	c.keyDeserializer = c.Accepts("key-deserializer", "The class of the deserializer for keys.").WithRequiredArg("deserializer for keys")
+	c.valueDeserializer = c.Accepts("value-deserializer", "The class of the deserializer for values.").WithRequiredArg("deserializer for values")
+
+	const showing = " What is shown:\n print.timestamp=true|false\n print.key=true|false\n print.offset=true|false\n print.epoch=true|false\n" +
+		" print.partition=true|false\n print.headers=true|false\n print.value=true|false\n key.separator=<key.separator>\n line.separator=<line.separator>\n" +
+		" headers.separator=<headers.separator>\n null.literal=<null.literal>\n key.deserializer=<key.deserializer>\n value.deserializer=<value.deserializer>\n" +
+		" headers.deserializer=<headers.deserializer>\nDeserializers are those of org.apache.kafka.common.serialization."
+	c.formatterProperty = renamed{
+		c.Accepts("property", "(DEPRECATED)"+showing).WithRequiredArg("prop"),
+		c.Accepts("formatter-property", strings.TrimSpace(showing)).WithRequiredArg("prop"),
+	}
+	c.consumerProperty = renamed{
+		c.Accepts("consumer-property", "(DEPRECATED) Use --command-property instead.").WithRequiredArg("consumer_prop"),
+		c.Accepts("command-property", "A property of the consumer, key=value.").WithRequiredArg("consumer_prop"),
+	}
+	c.consumerConfig = renamed{
+		c.Accepts("consumer.config", "(DEPRECATED) Use --command-config instead.").WithRequiredArg("config file"),
+		c.Accepts("command-config", "File with properties of the consumer; [command-property] counts for more.").WithRequiredArg("config file"),
+	}
+	return c
+}
+
+// prepare checks the command line and makes properties and formatter of it.
+func (c *consoleConsumer) prepare() error {
+	for _, p := range []renamed{c.consumerProperty, c.consumerConfig} {
+		if err := c.checkRenamedForConsumer(p); err != nil {
+			return err
+		}
+	}
+	if c.command.count(c.topic, c.include, c.whitelist) != 1 {
+		return usagef("Exactly one of --include/--topic is required. ")
+	}
+	switch {
+	case c.Has(c.partition) && !c.Has(c.topic):
+		return usagef("The topic is required when partition is specified.")
+	case c.Has(c.partition) && c.Has(c.fromBeginning) && c.Has(c.offset):
+		return usagef("Options from-beginning and offset cannot be specified together.")
+	case !c.Has(c.partition) && c.Has(c.offset):
+		return usagef("The partition is required when offset is specified.")
+	}
+	if err := c.requires(c.bootstrap); err != nil {
+		return err
+	}
+	if err := c.Single(c.topic, c.include, c.whitelist, c.partition, c.offset, c.bootstrap, c.group, c.isolation, c.maxMessages, c.timeout, c.formatter); err != nil {
+		return err
+	}
+	if err := c.consumerProperties(); err != nil {
+		return err
+	}
+	if _, err := c.beginning(); err != nil {
+		return err
+	}
+	if err := c.checkRenamedForConsumer(c.formatterProperty); err != nil {
+		return err
+	}
+	return c.findFormat()
+}
+
+// checkRenamedForConsumer is checkRenamed in the words of this tool.
+func (c *consoleConsumer) checkRenamedForConsumer(p renamed) error {
+	if c.Has(p.old) && c.Has(p.new) {
+		return usagef("Options --%s and --%s cannot be specified together.", p.old.Name(), p.new.Name())
+	}
+	if c.Has(p.old) {
+		c.env.printf("Option --%s is deprecated and will be removed in a future version. Use --%s instead.\n", p.old.Name(), p.new.Name())
+	}
+	return nil
+}
+
+// consumerProperties gathers the properties of the consumer from file and command line.
+func (c *consoleConsumer) consumerProperties() error {
+	var name string
+	if files := c.either(c.consumerConfig); len(files) > 0 {
+		name = files[0]
+	}
+	file, err := client.ReadProperties(name)
+	if err != nil {
+		return err
+	}
+	extra := keyValues(c.either(c.consumerProperty))
+	c.properties = file.With(extra)
+
+	var groups []string
+	for _, given := range []string{c.Value(c.group), file["group.id"], extra["group.id"]} {
+		if given != "" && !slices.Contains(groups, given) {
+			groups = append(groups, given)
+		}
+	}
+	if len(groups) > 1 {
+		return usagef("The group ids provided in different places (directly using '--group', via '--consumer-property', or via '--consumer.config') do not match. "+
+			"Detected group ids: '%s'", strings.Join(groups, "', '"))
+	}
+	if len(groups) > 0 && c.Has(c.partition) {
+		return usagef("Options group and partition cannot be specified together.")
+	}
+	reset, given := c.properties["auto.offset.reset"]
+	switch {
+	case given && c.Has(c.fromBeginning) && reset != "earliest":
+		c.env.errorf("Can't simultaneously specify --from-beginning and 'auto.offset.reset=%s', please remove one option\n", reset)
+		return errFailed
+	case !given && c.Has(c.fromBeginning):
+		c.properties["auto.offset.reset"] = "earliest"
+	}
+	if c.properties["client.id"] == "" {
+		c.properties["client.id"] = "console-consumer"
+	}
+	if _, ok := c.properties["isolation.level"]; !ok || c.Has(c.isolation) {
+		c.properties["isolation.level"] = c.Value(c.isolation)
+	}
+	if len(groups) > 0 {
+		c.properties["group.id"] = groups[0]
+		return nil
+	}
+	// A group that nobody will ask for again leaves no offsets behind.
+	c.properties["group.id"] = "console-consumer-" + strconv.Itoa(rand.IntN(100_000))
+	if _, ok := c.properties["enable.auto.commit"]; !ok {
+		c.properties["enable.auto.commit"] = "false"
+	}
+	return nil
+}
+
+// beginning is where --partition is read from.
+func (c *consoleConsumer) beginning() (kgo.Offset, error) {
+	text := c.Value(c.offset)
+	if !c.Has(c.offset) && c.Has(c.fromBeginning) {
+		text = "earliest"
+	}
+	switch strings.ToLower(text) {
+	case "earliest":
+		return kgo.NewOffset().AtStart(), nil
+	case "latest":
+		return kgo.NewOffset().AtEnd(), nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return kgo.Offset{}, usagef("The provided offset value '%s' is incorrect. Valid values are 'earliest', 'latest', or a non-negative long.", text)
+	}
+	return kgo.NewOffset().At(n), nil
+}
+
+func (c *consoleConsumer) findFormat() error {
+	p, err := client.ReadProperties(c.Value(c.formatterConfig))
+	if err != nil {
+		return err
+	}
+	if v := c.Value(c.keyDeserializer); v != "" {
+		p["key.deserializer"] = v
+	}
+	if v := c.Value(c.valueDeserializer); v != "" {
+		p["value.deserializer"] = v
+	}
+	maps.Copy(p, keyValues(c.either(c.formatterProperty)))
+	c.format, err = findFormatter(c.env, c.Value(c.formatter), p)
+	return err
+}
+
+// options are the client's.
+func (c *consoleConsumer) options() ([]kgo.Opt, error) {
+	opts, err := consumerOptions(c.properties)
+	if err != nil {
+		return nil, err
+	}
+	if c.Has(c.partition) {
+		from, err := c.beginning()
+		return append(opts, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{c.Value(c.topic): {c.Int(c.partition): from}})), err
+	}
+	member, err := groupOptions(c.properties)
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, member...)
+	switch {
+	case c.Has(c.topic):
+		return append(opts, kgo.ConsumeTopics(c.Value(c.topic))), nil
+	case c.Has(c.include):
+		return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics("^(?:"+c.Value(c.include)+")$")), nil
+	}
+	filter, err := topicFilter(c.Value(c.whitelist))
+	if err != nil {
+		return nil, err
+	}
+	return append(opts, kgo.ConsumeRegex(), kgo.ConsumeTopics(filter.String())), nil
+}
+
+func (c *consoleConsumer) run(ctx context.Context) error {
+	opts, err := c.options()
+	if err != nil {
+		return err
+	}
+	cl, err := client.Connect(ctx, client.Config{Bootstrap: c.Value(c.bootstrap), Properties: c.properties}, opts...)
+	if err != nil {
+		return err
+	}
+	err = c.consume(ctx, cl)
+	// The group learns at once that its member is gone, and how far it came.
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if !c.Has(c.partition) && !strings.EqualFold(c.properties["enable.auto.commit"], "false") {
+		if commitErr := cl.CommitMarkedOffsets(leaving); commitErr != nil && err == nil && ctx.Err() == nil {
+			c.logError("Error committing offsets:", commitErr)
+		}
+	}
+	if leaveErr := cl.LeaveGroupContext(leaving); leaveErr != nil && err == nil && ctx.Err() == nil {
+		c.logError("Error leaving the group:", leaveErr)
+	}
+	cl.CloseAllowingRebalance()
+	return err
+}
+
+func (c *consoleConsumer) logError(what string, err error) {
+	c.env.errorf("%s ERROR %s  (%s)\n%s\n", c.env.stamp(), what, consoleConsumerLog, exceptionOf(err).String())
+}
+
+// mostAtOnce keeps a poll small enough that its records' memory can be used again soon.
+const mostAtOnce = 20_000
+
+// consume prints records until there are enough, none has come for long enough, or the context ends.
+func (c *consoleConsumer) consume(ctx context.Context, cl *kgo.Client) error {
+	left := -1
+	if c.Has(c.maxMessages) {
+		left = int(c.Int(c.maxMessages))
+	}
+	out := &printer{to: bufio.NewWriterSize(c.env.Stdout, 256<<10)}
+	for left != 0 {
+		most := mostAtOnce
+		if left > 0 {
+			most = min(left, most)
+		}
+		fetches, err := c.poll(ctx, cl, most)
+		if err != nil {
+			return err
+		}
+		n, err := c.print(cl, fetches, out)
+		if left > 0 {
+			left -= n
+		}
+		if flushErr := out.to.Flush(); err == nil && flushErr != nil {
+			err = errWriting
+		}
+		if errors.Is(err, errWriting) {
+			c.env.errorf("Unable to write to standard out, closing consumer.\n")
+			return errDone
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errWriting is that nobody reads what is printed any more.
+var errWriting = errors.New("standard output is closed")
+
+// poll waits for records. errDone: there is no use in waiting on, and why has been said.
+func (c *consoleConsumer) poll(ctx context.Context, cl *kgo.Client, most int) (kgo.Fetches, error) {
+	waiting, cancel := ctx, context.CancelFunc(func() {})
+	if c.Has(c.timeout) && c.Int64(c.timeout) >= 0 {
+		waiting, cancel = context.WithTimeout(ctx, time.Duration(c.Int64(c.timeout))*time.Millisecond)
+	}
+	defer cancel()
+	for {
+		fetches := cl.PollRecords(waiting, most)
+		if ctx.Err() != nil && fetches.NumRecords() == 0 {
+			return nil, ctx.Err()
+		}
+		for _, e := range fetches.Errors() {
+			if waiting.Err() == nil && !passing(e.Err) {
+				c.logError("Error processing message, terminating consumer process:", e.Err)
+				return nil, errDone
+			}
+		}
+		switch {
+		case fetches.NumRecords() > 0:
+			return fetches, nil
+		case waiting.Err() != nil:
+			c.env.errorf("%s ERROR Error processing message, terminating consumer process:  (%s)\n%sTimeoutException\n", c.env.stamp(), consoleConsumerLog, kafkaErrors)
+			return nil, errDone
+		}
+	}
+}
+
+// passing reports whether the client goes on by itself after an error of a poll.
+func passing(err error) bool {
+	_, lost := errors.AsType[*kgo.ErrDataLoss](err) // it begins anew where auto.offset.reset says
+	return lost || kerr.IsRetriable(err) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// printer is where records go, with the memory that they are shown in.
+type printer struct {
+	to   *bufio.Writer
+	text []byte
+}
+
+// print shows the records of a poll and returns how many that were.
+func (c *consoleConsumer) print(cl *kgo.Client, fetches kgo.Fetches, out *printer) (int, error) {
+	mark := !c.Has(c.partition)
+	n := 0
+	for iter := fetches.RecordIter(); !iter.Done(); {
+		r := iter.Next()
+		n++
+		c.shown++
+		var err error
+		if out.text, err = c.format(out.text[:0], r); err != nil {
+			if !c.Has(c.skipOnError) {
+				return n, err
+			}
+			c.logError("Error processing message, skipping this message: ", err)
+		}
+		if _, err := out.to.Write(out.text); err != nil {
+			return n, errWriting
+		}
+		if mark {
+			cl.MarkCommitRecords(r)
+		}
+	}
+	return n, nil
+}
