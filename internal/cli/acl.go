@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,6 +138,10 @@ func newACLList(r *remote) *cobra.Command {
 				}
 			}
 		}
+		slices.SortFunc(rules, func(x, y aclRule) int {
+			return cmp.Or(cmp.Compare(x.Principal, y.Principal), cmp.Compare(x.Resource, y.Resource), cmp.Compare(x.Name, y.Name),
+				cmp.Compare(x.Pattern, y.Pattern), cmp.Compare(x.Operation, y.Operation), cmp.Compare(x.Permission, y.Permission), cmp.Compare(x.Host, y.Host))
+		})
 		return r.print(cmd.OutOrStdout(), rules, func(w io.Writer) { printRules(w, rules) })
 	})
 	a.bind(cmd)
