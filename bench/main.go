@@ -6,9 +6,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"syscall"
+	"time"
 )
 
 // part is a group of figures that are measured in one life of a broker.
@@ -16,27 +19,49 @@ type part struct {
 	name, about string
 	props       []string // lines added to server.properties
 	run         func(ctx context.Context, b *running, f *figures) error
+	anywhere    bool // needs no more than the broker's address
 }
 
 // parts are all there are, in the order in which they run.
 var parts = []part{
-	{"start", "start to the first answered Metadata in an empty directory; what an idle broker takes", nil, measureStart},
-	{"topics", "1,000 topics with 10 partitions each: created, held, found again after a clean stop", nil, measureTopics},
-	{"recovery", "1 GiB in 8 partitions, kill -9, start", nil, measureRecovery},
-	{"compaction", "512 MiB of 1 KiB records with 50,000 keys, compacted", compactionProps, measureCompaction},
-	{"tools", "kafka-topics --list with three topics, the tool of each with its own broker", nil, measureTools},
+	{"start", "start to the first answered Metadata in an empty directory; what an idle broker takes", nil, measureStart, false},
+	{"topics", "1,000 topics with 10 partitions each: created, held, found again after a clean stop", nil, measureTopics, false},
+	{"recovery", "1 GiB in 8 partitions, kill -9, start", nil, measureRecovery, false},
+	{"produce", "records produced by raw connections with acks=all, one partition and one producer where nothing else is said, and by franz-go", loadProps, measureProduce, true},
+	{"fetch", "256 MiB fetched over and over from the page cache, or once from the disk (cold), by raw connections and franz-go", loadProps, measureFetch, true},
+	{"latency", "end to end: from before the Produce request of one record of 1 KiB, acks=all, to the consumer that waits for it, raw connections", loadProps, measureLatency, true},
+	{"requests", "ApiVersions, one request under way on each connection", nil, measureRequests, true},
+	{"memory", "resident memory, and the size of what is installed", loadProps, measureMemory, false},
+	{"idle", "1,000 consumers without records, each with a Fetch that waits 500 ms", nil, measureIdle, true},
+	{"transactions", "transactions of one record of 100 B in franz-go, one after the other for each producer", loadProps, measureTransactions, true},
+	{"growth", "the same work with 10 and 100 times the partitions, connections and data", loadProps, measureGrowth, true},
+	{"clients", "other people's clients, 1 KiB records", loadProps, measureClients, true},
+	{"compaction", "512 MiB of 1 KiB records with 50,000 keys, compacted", compactionProps, measureCompaction, false},
+	{"tools", "kafka-topics --list with three topics, the tool of each with its own broker", nil, measureTools, false},
+}
+
+// settings of the load.
+var settings struct{ warm, measured time.Duration }
+
+// arguments of the command line.
+type arguments struct {
+	only, who, addr, out, subject, dir string
+	rounds, pid                        int
 }
 
 func main() {
-	var (
-		only   = flag.String("part", "", "regexp over the parts' names")
-		who    = flag.String("broker", "", "regexp over kafka and gokafka")
-		rounds = flag.Int("n", 3, "rounds; the table has their medians")
-		list   = flag.Bool("list", false, "print the parts")
-		out    = flag.String("o", "", "write the table to this file, too (bench/RESULTS.md is the one in the repo)")
-		subj   = flag.String("bin", "bin/gokafka", "gokafka's binary")
-		work   = flag.String("dir", "", "where the brokers' data goes; a temporary directory when empty")
-	)
+	var a arguments
+	flag.StringVar(&a.only, "part", "", "regexp over the parts' names")
+	flag.StringVar(&a.who, "broker", "", "regexp over kafka and gokafka")
+	flag.StringVar(&a.addr, "addr", "", "measure this broker alone, which runs already")
+	flag.IntVar(&a.pid, "pid", 0, "with -addr: the broker's process on this machine, for its CPU and memory")
+	flag.IntVar(&a.rounds, "n", 3, "rounds; the table has their medians")
+	flag.StringVar(&a.out, "o", "", "write the report to this file, with plots and results.json beside it (bench/RESULTS.md is the one in the repo)")
+	flag.StringVar(&a.subject, "bin", "bin/gokafka", "gokafka's binary")
+	flag.StringVar(&a.dir, "dir", "", "where the brokers' data goes; a temporary directory when empty")
+	flag.DurationVar(&settings.warm, "warm", time.Second, "how long load goes on before it is measured")
+	flag.DurationVar(&settings.measured, "measured", 2*time.Second, "how long it is measured")
+	list := flag.Bool("list", false, "print the parts")
 	flag.Parse()
 	if *list {
 		for _, p := range parts {
@@ -46,53 +71,102 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *only, *who, *rounds, *out, *subj, *work); err != nil {
+	if err := run(ctx, a); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// run measures the chosen parts, broker by broker and round by round.
-func run(ctx context.Context, only, who string, rounds int, out, subject, dir string) error {
-	wanted, err := regexp.Compile(only)
+// run measures the chosen parts, broker by broker and round by round. A part that fails is told of and leaves the others alone.
+func run(ctx context.Context, a arguments) error {
+	wanted, err := regexp.Compile(a.only)
 	if err != nil {
 		return err
 	}
-	asked, err := regexp.Compile(who)
+	brokers, err := a.brokers()
 	if err != nil {
 		return err
 	}
-	if dir, err = os.MkdirTemp(dir, "gokafka-bench-"); err != nil {
+	if a.dir, err = os.MkdirTemp(a.dir, "gokafka-bench-"); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	brokers, err := newBrokers(subject)
-	if err != nil {
-		return err
+	defer func() { _ = os.RemoveAll(a.dir) }()
+	all, kept := results{}, filepath.Join(filepath.Dir(a.out), "results.json")
+	if a.out != "" {
+		if all, err = loadResults(kept); err != nil {
+			return err
+		}
 	}
-	brokers = slices.DeleteFunc(brokers, func(b broker) bool { return !asked.MatchString(b.name) })
-	var results []result
+	var failed []string
 	for _, p := range parts {
-		if !wanted.MatchString(p.name) {
+		if !wanted.MatchString(p.name) || a.addr != "" && !p.anywhere {
 			continue
 		}
-		r := result{part: p, figures: map[string]*figures{}}
-		for round := range rounds {
-			for _, b := range brokers {
-				fmt.Fprintf(os.Stderr, "%s, round %d of %d: %s\n", p.name, round+1, rounds, b.name)
-				if err := measure(ctx, p, b, dir, r.of(b.name)); err != nil {
-					return fmt.Errorf("%s with %s: %w", p.name, b.name, err)
-				}
-			}
+		r, err := a.measure(ctx, p, brokers)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		results = append(results, r)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			failed = append(failed, p.name)
+			continue
+		}
+		fmt.Print(r.table(p))
+		all[p.name] = r
+		if a.out == "" {
+			continue
+		}
+		if err := write(all, a.out, kept); err != nil {
+			return err
+		}
 	}
-	text := report(results, rounds)
-	fmt.Print(text)
-	if out != "" {
-		return os.WriteFile(out, []byte(text), 0o644)
+	if failed != nil {
+		return fmt.Errorf("parts that failed: %s", strings.Join(failed, ", "))
 	}
 	return nil
+}
+
+// write puts down what there is so far.
+func write(all results, out, kept string) error {
+	if err := all.save(kept); err != nil {
+		return err
+	}
+	plots, err := writePlots(all, filepath.Dir(out))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(out, []byte(report(all, plots)), 0o644)
+}
+
+func (a arguments) brokers() ([]broker, error) {
+	if a.addr != "" {
+		return []broker{other(a.addr, a.pid)}, nil
+	}
+	asked, err := regexp.Compile("^(" + a.who + ")")
+	if err != nil {
+		return nil, err
+	}
+	brokers, err := newBrokers(a.subject)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(brokers, func(b broker) bool { return !asked.MatchString(b.name) }), nil
+}
+
+// measure runs all rounds of a part.
+func (a arguments) measure(ctx context.Context, p part, brokers []broker) (*result, error) {
+	r := &result{Part: p.name, Date: time.Now().UTC().Format("2006-01-02 15:04"), Version: gokafkaVersion(), Rounds: a.rounds, Load: loadAverage(), Figures: map[string]*figures{}}
+	began := time.Now()
+	for round := range a.rounds {
+		for _, b := range brokers {
+			fmt.Fprintf(os.Stderr, "%s, round %d of %d: %s\n", p.name, round+1, a.rounds, b.name)
+			if err := measure(ctx, p, b, a.dir, r.of(b.name)); err != nil {
+				return nil, fmt.Errorf("%s with %s: %w", p.name, b.name, err)
+			}
+		}
+	}
+	r.Seconds = time.Since(began).Seconds()
+	return r, nil
 }
 
 // measure runs one part against one broker in a fresh directory, and leaves that there: an ext4 without a journal, as virtual machines have it, steps
@@ -108,5 +182,6 @@ func measure(ctx context.Context, p part, b broker, dir string, f *figures) erro
 		return err
 	}
 	defer r.kill()
+	defer r.clean()
 	return p.run(ctx, r, f)
 }

@@ -187,6 +187,7 @@ func createTopic(ctx context.Context, b *running, name string, partitions int32,
 	if err != nil {
 		return err
 	}
+	b.topics = append(b.topics, name)
 	return r.Err
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -26,6 +28,14 @@ type broker struct {
 	prepare func(ctx context.Context, properties string) error // what must be done once to a new directory
 	command func(properties string) *exec.Cmd
 	topics  func(args ...string) *exec.Cmd // its kafka-topics
+	sizeMiB func() float64
+	addr    string // of one that runs already and is nobody's here; the rest is nil then
+	pid     int    // of that, 0 when it is not known
+}
+
+// other returns a broker that runs already, wherever that is. With its process id, on this machine, its CPU and memory are measured.
+func other(addr string, pid int) broker {
+	return broker{name: "other", addr: addr, pid: pid, sizeMiB: func() float64 { return 0 }}
 }
 
 // newBrokers returns Apache Kafka and gokafka, in this order.
@@ -59,7 +69,8 @@ func newBrokers(subject string) ([]broker, error) {
 			command: func(properties string) *exec.Cmd {
 				return exec.Command("java", java("-Xmx1G", "-Xms1G", "kafka.Kafka", properties)...)
 			},
-			topics: javaTopics(java),
+			topics:  javaTopics(java),
+			sizeMiB: func() float64 { return treeMiB(libs) },
 		},
 		{
 			name:    "gokafka",
@@ -68,6 +79,7 @@ func newBrokers(subject string) ([]broker, error) {
 			topics: func(args ...string) *exec.Cmd {
 				return exec.Command(subject, append([]string{"kafka-topics"}, args...)...)
 			},
+			sizeMiB: func() float64 { return treeMiB(subject) },
 		},
 	}, nil
 }
@@ -97,13 +109,24 @@ type running struct {
 	addr       string
 	cmd        *exec.Cmd
 	exited     chan struct{}
+	topics     []string // that were created
 
 	prepared time.Duration // what the broker needed before its first start
 	ready    time.Duration // from the start of the process to the first answered Metadata
 }
 
+// commonProps are what both brokers are told beside the parts' own and the addresses.
+var commonProps = []string{
+	"offsets.topic.replication.factor=1", "group.initial.rebalance.delay.ms=0",
+	"transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
+	"share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1",
+}
+
 // start prepares a new directory and starts the broker in it.
 func (b broker) start(ctx context.Context, dir string, props []string) (*running, error) {
+	if b.addr != "" {
+		return &running{kind: b, dir: dir, addr: b.addr}, probe(b.addr)
+	}
 	port, controller, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -115,10 +138,8 @@ func (b broker) start(ctx context.Context, dir string, props []string) (*running
 		fmt.Sprintf("advertised.listeners=PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", port, controller),
 		"controller.listener.names=CONTROLLER", "inter.broker.listener.name=PLAINTEXT",
 		"listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT", "log.dirs=" + filepath.Join(dir, "data"),
-		"offsets.topic.replication.factor=1", "group.initial.rebalance.delay.ms=0",
-		"transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
-		"share.coordinator.state.topic.replication.factor=1", "share.coordinator.state.topic.min.isr=1",
-	}, props...)
+	}, commonProps...)
+	lines = append(lines, props...)
 	if err := os.WriteFile(r.properties, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		return nil, err
 	}
@@ -177,6 +198,9 @@ func (r *running) stop() error {
 
 // kill ends the broker as a power cut does, the kernel's page cache apart.
 func (r *running) kill() {
+	if r.cmd == nil {
+		return
+	}
 	_ = r.cmd.Process.Kill()
 	<-r.exited
 }
@@ -185,9 +209,29 @@ func (r *running) client(opts ...kgo.Opt) (*kgo.Client, error) {
 	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.addr)}, opts...)...)
 }
 
+// clean removes the topics that a part has made on a broker which goes on without us.
+func (r *running) clean() {
+	if r.cmd != nil || len(r.topics) == 0 {
+		return
+	}
+	if c, err := r.client(); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		_, _ = kadm.NewClient(c).DeleteTopics(ctx, r.topics...)
+		cancel()
+		c.Close()
+	}
+}
+
+func (r *running) pid() int {
+	if r.cmd == nil {
+		return r.kind.pid
+	}
+	return r.cmd.Process.Pid
+}
+
 // rssMiB is the resident memory of the process.
 func (r *running) rssMiB() float64 {
-	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.pid()))
 	for line := range bytes.Lines(status) {
 		if rest, ok := bytes.CutPrefix(line, []byte("VmRSS:")); ok {
 			kb, _ := strconv.ParseFloat(strings.Fields(string(rest))[0], 64)
@@ -199,7 +243,7 @@ func (r *running) rssMiB() float64 {
 
 // cpuSeconds is the CPU time that the process has used.
 func (r *running) cpuSeconds() float64 {
-	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid))
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.pid()))
 	_, rest, _ := bytes.Cut(stat, []byte(") "))
 	fields := strings.Fields(string(rest))
 	if len(fields) < 13 {
@@ -212,8 +256,23 @@ func (r *running) cpuSeconds() float64 {
 
 // descriptors is the number of open file descriptors.
 func (r *running) descriptors() float64 {
-	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.cmd.Process.Pid))
+	entries, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", r.pid()))
 	return float64(len(entries))
+}
+
+// treeMiB is the size of a file, or of all files below a directory.
+func treeMiB(root string) float64 {
+	total := int64(0)
+	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+		return nil
+	})
+	return float64(total) / (1 << 20)
 }
 
 // freePorts returns two ports that nobody listens on.
