@@ -65,4 +65,7 @@
 // log.cleaner.threads logs at a time on others. A cleaner takes Log.mu only to swap
 // segments, which is a few renames; it leaves when somebody wants the log
 // (cleaning.abort), and gives up when the log was truncated or shortened meanwhile.
+//
+// Messages of formats 0 and 1, from before Kafka 0.11, are rewritten as record batches
+// when a log that begins with them is opened; offsets and timestamps stay.
 package log

@@ -32,6 +32,7 @@ func Open(fsys vfs.FS, dir string, o Options) (*Log, error) {
 	ld := &loader{Log: l, o: o, indexBytes: map[string]int64{}}
 	for _, step := range []func() error{
 		func() error { return ld.sortFiles(infos) },
+		ld.convertOldFormats,
 		ld.readTopicID,
 		ld.readEpochs,
 		ld.checkTxnIndexes,
