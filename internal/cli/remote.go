@@ -157,7 +157,7 @@ func (r *remote) endless(do action) func(*cobra.Command, []string) error {
 	}
 }
 
-// atLeast and exactly check the number of arguments, named for the message.
+// atLeast and atMost check the number of arguments; what names the one that is missing.
 func atLeast(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
@@ -174,10 +174,6 @@ func atMost(n int) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-func exactly(n int, what string) cobra.PositionalArgs {
-	return cobra.MatchAll(atMost(n), atLeast(n, what))
 }
 
 // hideDefaults leaves the defaults of flags out of the help: numbers that stand for something else.
