@@ -26,6 +26,7 @@ var sections = []section{
 	{"client", []string{"tutorial", "records", "codecs", "acks", "idempotent", "big", "empty", "group", "cooperative", "static", "commit", "seek", "times",
 		"lag", "topics", "configs", "groups", "pattern"}},
 	{"stock tools", javaScenarios},
+	{"native tools", nativeScenarios()},
 	{"restart", []string{"sigterm", "kill-9", "kill-9-load"}},
 	{"start", []string{"no-file", "kafka-2.8-file", "kafka-4-file", "environment", "port-0", "unknown-key"}},
 	{"bad input", []string{"port-in-use", "dir-locked", "dir-unwritable", "disk-full", "wrong-values", "other-cluster", "no-such-file"}},
@@ -72,6 +73,7 @@ func (o options) kind() string {
 func rows() []row {
 	all := clientRows()
 	all = append(all, javaRows()...)
+	all = append(all, nativeRow())
 	all = append(all, packageRows()...)
 	all = append(all, docsRow())
 	return append(all, brokerRows()...)
@@ -117,7 +119,7 @@ func (e *env) install(ctx context.Context, selected []row) error {
 }
 
 func (e *env) needsKafka(selected []row) bool {
-	return e.peer != "" || slices.ContainsFunc(selected, func(r row) bool { return r.section == "stock tools" })
+	return e.peer != "" || slices.ContainsFunc(selected, func(r row) bool { return r.section == "stock tools" || r.section == "native tools" })
 }
 
 // once calls do unless folder already holds the outcome of the same recipe.
