@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=${VERSION:-$(git describe --tags --always --dirty 2> /dev/null || echo devel)}
-repository=${REPOSITORY:-localhost/gokafka}
+repository=${REPOSITORY:-gokafka}
 native=$(go env GOARCH)
 read -ra arches <<< "${ARCHES:-amd64 arm64}"
 out=dist/image
@@ -33,6 +33,7 @@ if [ -z "$engine" ]; then
 fi
 
 format=()
+[ "$engine" = docker ] || [[ $repository == */* ]] || repository=localhost/$repository # what the others make of it themselves, not everywhere alike
 [ "$engine" = docker ] || format=(--format docker) # the other format has no HEALTHCHECK
 for kind in "" -slim; do
   file=$out/Dockerfile${kind/-/.}
