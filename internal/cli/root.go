@@ -24,6 +24,9 @@ func Main(version string) int {
 	if t, args, ok := calledAsTool(os.Args); ok {
 		return runTool(version, t, args, os.Stdin, os.Stdout, os.Stderr, os.Environ())
 	}
+	if status, ok := calledAsServer(version, os.Args, os.Stdin, os.Stdout, os.Stderr, os.Environ()); ok {
+		return status
+	}
 	return run(version, os.Args[1:], os.Stdout, os.Stderr, os.Environ())
 }
 
@@ -133,5 +136,8 @@ func listTools(w io.Writer) {
 	fmt.Fprintln(w, "\nKafka's tools, by their own names or as gokafka NAME (with their own --help):")
 	for _, t := range tools.All() {
 		fmt.Fprintf(w, "  %-30s %s\n", t.Name, t.Summary)
+	}
+	for _, s := range stockServers() {
+		fmt.Fprintf(w, "  %-30s %s\n", s.name, s.summary)
 	}
 }

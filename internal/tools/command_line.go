@@ -91,7 +91,10 @@ func firstError(errs ...error) error {
 }
 
 // printVersion prints the version of Kafka that the tools stand for, and their own.
-func (e *Env) printVersion() { e.printf("%s (gokafka %s)\n", speaks, e.Version) }
+func (e *Env) printVersion() { e.println(VersionText(e.Version)) }
+
+// VersionText is what the tools of a version of gokafka say of it.
+func VersionText(version string) string { return speaks + " (gokafka " + version + ")" }
 
 // interrupted is the status of a process that a SIGINT ended.
 const interrupted = 130
