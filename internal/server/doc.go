@@ -9,7 +9,8 @@
 // Goroutines: an accept loop per listener, a loop per connection, and one that looks for peers that left while their request is handled, all owned
 // by [Server], ended and waited for by [Server.Shutdown].
 //
-// Memory: an idle connection holds its goroutine's stack and a small read buffer. The buffers of frames and responses come from pools when the
+// Memory: an idle connection holds the smallest stack of a goroutine: one that was quiet for a moment goes on waiting on a new goroutine, and its read
+// buffer goes back to a pool. The buffers of frames and responses come from pools when the
 // first bytes of a request have arrived and go back when its response is written. A frame's buffer grows with the bytes that really arrive, so
 // a peer that announces a large frame and sends nothing costs nothing.
 //

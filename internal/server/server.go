@@ -167,15 +167,17 @@ func (s *Server) start(listener string, nc net.Conn) {
 	s.running.Add(1)
 	s.mu.Unlock()
 
-	go func() {
-		defer s.running.Done()
-		c.serve(ctx)
-		cancel()
-		s.mu.Lock()
-		delete(s.conns, c)
-		s.mu.Unlock()
-		s.admit.leave(nc.RemoteAddr())
-	}()
+	go c.park(ctx)
+}
+
+// ended forgets a connection that is closed.
+func (s *Server) ended(c *conn) {
+	c.cancel()
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.admit.leave(c.info.RemoteAddr)
+	s.running.Done()
 }
 
 // tune sets the socket buffers when the configuration names a size; else the system's own tuning of the window stays.

@@ -362,3 +362,36 @@ func TestBuffersOfAnySizeComeBackEmpty(t *testing.T) {
 		b.release()
 	}
 }
+
+// A connection that was quiet gives its goroutine and its buffer back, and is served as before when it speaks again.
+func TestQuietConnectionsAreServedAgain(t *testing.T) {
+	for _, idle := range []time.Duration{0, quietAfter / 2, quietAfter, 2 * quietAfter, 10 * time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			f := start(t, Limits{MaxIdle: idle})
+			c := f.listener.dial("10.0.0.1")
+			frame := reply("in two parts").AppendTo(nil)
+			for _, pause := range []time.Duration{0, quietAfter / 3, 3 * quietAfter, time.Minute, 0} {
+				if idle > 0 {
+					pause = min(pause, idle*7/16-1) // the size of a frame must come within the limit, its two parts together
+				}
+				time.Sleep(pause)
+				ask(t, c, "after a pause")
+				for _, cut := range []int{1, 3, 4, 7} { // some bytes arrive before the pause and some after it
+					time.Sleep(pause)
+					if _, err := c.Write(frame[:cut]); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(pause)
+					if _, err := c.Write(frame[cut:]); err != nil {
+						t.Fatal(err)
+					}
+					if got, err := receive(c); err != nil || got != "in two parts" {
+						t.Fatalf("cut at %d: %q, %v", cut, got, err)
+					}
+				}
+			}
+			_ = c.Close()
+			f.stop()
+		})
+	}
+}
