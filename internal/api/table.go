@@ -69,6 +69,8 @@ func init() {
 		64: handle(0, 0, (*session).unregisterBroker),
 		65: handle(0, 0, (*session).describeTransactions),
 		66: handle(0, 2, (*session).listTransactions),
+		68: handle(0, 1, (*session).consumerGroupHeartbeat),
+		69: handle(0, 1, (*session).consumerGroupDescribe),
 		74: handle(0, 1, (*session).listConfigResources),
 		75: handle(0, 0, (*session).describeTopicPartitions),
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"sync/atomic"
 	"time"
 
@@ -205,7 +206,18 @@ func (n *Node) startBroker(context.Context) error {
 			}
 			return "", false
 		},
-		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
+		Topics: func() iter.Seq[string] {
+			return func(yield func(string) bool) {
+				for t := range store.Image().Topics() {
+					if !yield(t.Name) {
+						return
+					}
+				}
+			}
+		},
+		TopicsVersion: func() int64 { return store.Image().Offset() },
+		GroupConfig:   func(id string) map[string]string { return store.Image().ConfigsOf(metadata.ResourceGroup, id) },
+		Now:           time.Now, NewID: coordinator.UUIDs(rand.Reader),
 	})
 	n.startTxns()
 	n.handler = n.newAPI()

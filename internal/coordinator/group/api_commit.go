@@ -102,7 +102,7 @@ func (a *commitAnswer) add(name string, id [16]byte, version int16, partition in
 
 // commit returns the records of a commit and the error code of each partition, in the order of topics.
 func (s *shard) commit(req *kmsg.OffsetCommitRequest, topics []commitTopic) (codes []int16, records []record, err error) {
-	as := commitAs{memberID: req.MemberID, instanceID: req.InstanceID, generation: req.Generation}
+	as := commitAs{memberID: req.MemberID, instanceID: req.InstanceID, generation: req.Generation, version: req.Version}
 	switch g := s.groups[req.Group]; {
 	case g != nil:
 		if err := g.validateCommit(as); err != nil {

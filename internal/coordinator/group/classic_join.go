@@ -32,6 +32,15 @@ func (s *shard) join(client Client, req *kmsg.JoinGroupRequest, reply *coordinat
 		return g.joinAs(client, req, w)
 	case *opaque:
 		return g.joinReplacing(client, req, w)
+	case *consumer:
+		switch {
+		case len(g.members) > 0:
+		case req.MemberID != "":
+			w.fail(req.MemberID, kerr.UnknownMemberID)
+			return nil
+		default:
+			return g.s.replaceByClassic(g.id, g, client, req, w)
+		}
 	}
 	w.fail("", kerr.InconsistentGroupProtocol)
 	return nil

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,9 +24,14 @@ type Options struct {
 	// TopicID and TopicName translate between the name and the id of an existing topic.
 	TopicID   func(topic string) (id [16]byte, ok bool)
 	TopicName func(id [16]byte) (topic string, ok bool)
-	Logger    *zap.Logger
-	Now       func() time.Time
-	NewID     func() string // random UUIDs, as of [coordinator.UUIDs]
+	// Topics yields the names of all topics; TopicsVersion is another number when they have changed.
+	Topics        func() iter.Seq[string]
+	TopicsVersion func() int64
+	// GroupConfig is the configuration of a group resource; it may be nil.
+	GroupConfig func(groupID string) map[string]string
+	Logger      *zap.Logger
+	Now         func() time.Time
+	NewID       func() string // random UUIDs, as of [coordinator.UUIDs]
 }
 
 // Client is who sends a request.
@@ -57,7 +63,12 @@ func newCoordinator(o Options, commitTimeout time.Duration, limits func() limits
 	}
 	c := &Coordinator{o: o, limits: limits}
 	build := func(partition int32, env coordinator.Env) *shard {
-		return newShard(env, limits, o.Logger)
+		s := newShard(env, limits, o.Logger)
+		s.topics = topicView{id: o.TopicID, name: o.TopicName, partitions: o.TopicPartitions, all: o.Topics, version: o.TopicsVersion}
+		if o.GroupConfig != nil {
+			s.configOf = o.GroupConfig
+		}
+		return s
 	}
 	c.rt = coordinator.New(o.Journal, build, coordinator.Options{Now: o.Now, NewID: o.NewID, Logger: o.Logger, CommitTimeout: commitTimeout})
 	return c

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"reflect"
 	"slices"
@@ -28,6 +29,7 @@ type harness struct {
 	c       *Coordinator
 	limits  atomic.Pointer[limits]
 	ids     atomic.Int64
+	changes atomic.Int64 // of topics
 	epoch   int32
 	numPart int32
 
@@ -47,6 +49,9 @@ func newHarness(t *testing.T, partitions int32) *harness {
 		offsetMetadataMaxBytes: 16,
 		retention:              24 * time.Hour,
 		retentionCheck:         10 * time.Minute,
+		assignors:              []string{"uniform", "range"},
+		consumerMaxSize:        1000,
+		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
 	})
 	o := Options{
 		Journal:         h.journal,
@@ -63,9 +68,15 @@ func newHarness(t *testing.T, partitions int32) *harness {
 			defer h.mu.Unlock()
 			return name, h.topics[name] > 0
 		},
-		Logger: zap.NewNop(),
-		Now:    time.Now,
-		NewID:  func() string { return fmt.Sprint(h.ids.Add(1)) },
+		Topics: func() iter.Seq[string] {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return slices.Values(slices.Sorted(maps.Keys(h.topics)))
+		},
+		TopicsVersion: h.changes.Load,
+		Logger:        zap.NewNop(),
+		Now:           time.Now,
+		NewID:         func() string { return fmt.Sprint(h.ids.Add(1)) },
 	}
 	h.c = newCoordinator(o, 5*time.Second, func() limits { return *h.limits.Load() })
 	t.Cleanup(h.c.Close)
@@ -198,12 +209,27 @@ func durableDiff(live, fresh *shard) string {
 			}
 			continue
 		}
+		if a, ok := g.(*consumer); ok {
+			if diff := consumerDiff(a, fresh.groups[id].(*consumer)); diff != "" {
+				return fmt.Sprintf("group %s: %s", id, diff)
+			}
+			continue
+		}
 		if a, b := g.(*classic).stored, fresh.groups[id].(*classic).stored; !reflect.DeepEqual(a, b) {
 			return fmt.Sprintf("group %s: %+v, replayed %+v", id, a, b)
 		}
 	}
 	if !reflect.DeepEqual(live.offsets, fresh.offsets) {
 		return fmt.Sprintf("offsets %v, replayed %v", live.offsets, fresh.offsets)
+	}
+	return ""
+}
+
+func consumerDiff(live, fresh *consumer) string {
+	a, b := *live, *fresh
+	a.s, b.s, a.seen, b.seen = nil, nil, 0, 0
+	if !reflect.DeepEqual(a, b) {
+		return fmt.Sprintf("%+v, replayed %+v", a, b)
 	}
 	return ""
 }

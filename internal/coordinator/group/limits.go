@@ -2,6 +2,8 @@ package group
 
 import (
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gokafka/gokafka/internal/config"
@@ -16,7 +18,14 @@ type limits struct {
 	offsetMetadataMaxBytes int           // offset.metadata.max.bytes
 	retention              time.Duration // offsets.retention.minutes
 	retentionCheck         time.Duration // offsets.retention.check.interval.ms
+
+	assignors       []string      // group.consumer.assignors, by name
+	consumerMaxSize int           // group.consumer.max.size
+	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms
 }
+
+// consumerTimes are those of a KIP-848 group.
+type consumerTimes struct{ session, heartbeat time.Duration }
 
 func limitsOf(c *config.Config) limits {
 	return limits{
@@ -27,7 +36,45 @@ func limitsOf(c *config.Config) limits {
 		offsetMetadataMaxBytes: c.Int("offset.metadata.max.bytes"),
 		retention:              milliseconds(min(c.Int64("offsets.retention.minutes"), math.MaxInt64/int64(time.Minute)) * 60_000),
 		retentionCheck:         milliseconds(c.Int64("offsets.retention.check.interval.ms")),
+		assignors:              assignorNames(c.List("group.consumer.assignors")),
+		consumerMaxSize:        c.Int("group.consumer.max.size"),
+		consumerTimes: consumerTimes{
+			session:   milliseconds(c.Int64("group.consumer.session.timeout.ms")),
+			heartbeat: milliseconds(c.Int64("group.consumer.heartbeat.interval.ms")),
+		},
 	}
+}
+
+// assignorNames are the assignors of a configuration, which may name Kafka's classes.
+func assignorNames(configured []string) []string {
+	var names []string
+	for _, c := range configured {
+		switch {
+		case strings.HasSuffix(c, ".UniformAssignor"):
+			c = "uniform"
+		case strings.HasSuffix(c, ".RangeAssignor"):
+			c = "range"
+		}
+		if assignors[c] != nil {
+			names = append(names, c)
+		}
+	}
+	if names == nil {
+		names = []string{"uniform", "range"}
+	}
+	return names
+}
+
+// consumerTimes returns the times of a group: its own configuration wins over the broker's.
+func (s *shard) consumerTimes(groupID string) consumerTimes {
+	t := s.limits().consumerTimes
+	own := s.configOf(groupID)
+	for key, to := range map[string]*time.Duration{"consumer.session.timeout.ms": &t.session, "consumer.heartbeat.interval.ms": &t.heartbeat} {
+		if ms, err := strconv.ParseInt(own[key], 10, 64); err == nil {
+			*to = milliseconds(ms)
+		}
+	}
+	return t
 }
 
 func milliseconds[N int32 | int64](ms N) time.Duration {

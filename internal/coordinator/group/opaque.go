@@ -122,11 +122,16 @@ func (g *opaque) joinReplacing(client Client, req *kmsg.JoinGroupRequest, w *joi
 		w.fail(req.MemberID, kerr.UnknownMemberID)
 		return nil
 	}
-	g.s.log.Info("empty group replaced by a classic one", zap.String("group", g.id), zap.String("type", g.kind))
-	list := append(g.tombstones(), g.s.joinNewGroup(client, req, w)...)
-	g.s.env.AfterAppend(func(err error) { // after that of joinNewGroup
+	return g.s.replaceByClassic(g.id, g, client, req, w)
+}
+
+// replaceByClassic puts a classic group in the place of an empty one of another type; its offsets stay.
+func (s *shard) replaceByClassic(id string, g group, client Client, req *kmsg.JoinGroupRequest, w *joinWait) []record {
+	s.log.Info("empty group replaced by a classic one", zap.String("group", id), zap.String("type", g.groupType()))
+	list := append(g.tombstones(), s.joinNewGroup(client, req, w)...)
+	s.env.AfterAppend(func(err error) { // after that of joinNewGroup
 		if err != nil {
-			g.s.groups[g.id] = g
+			s.groups[id] = g
 		}
 	})
 	return list

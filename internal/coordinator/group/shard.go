@@ -47,6 +47,7 @@ type commitAs struct {
 	instanceID *string
 	generation int32 // -1: not a member
 	inTxn      bool  // by TxnOffsetCommit
+	version    int16 // of the request
 }
 
 // shard is the state of one partition of __consumer_offsets.
@@ -54,6 +55,9 @@ type shard struct {
 	env    coordinator.Env
 	limits func() limits
 	log    *zap.Logger
+
+	topics   topicView
+	configOf func(groupID string) map[string]string // of the group resource
 
 	groups  map[string]group
 	offsets offsets
@@ -66,13 +70,14 @@ var _ coordinator.TxnShard = (*shard)(nil)
 
 func newShard(env coordinator.Env, limits func() limits, log *zap.Logger) *shard {
 	return &shard{
-		env:     env,
-		limits:  limits,
-		log:     log,
-		groups:  make(map[string]group),
-		offsets: newOffsets(),
-		loading: true,
-		unknown: make(map[int16]int),
+		env:      env,
+		limits:   limits,
+		log:      log,
+		groups:   make(map[string]group),
+		offsets:  newOffsets(),
+		configOf: func(string) map[string]string { return nil },
+		loading:  true,
+		unknown:  make(map[int16]int),
 	}
 }
 
@@ -104,7 +109,9 @@ func (s *shard) Replay(offset int64, r record) error {
 	case keyGroupMetadata:
 		s.replayGroup(d.group, d.metadata)
 	default:
-		if _, ok := opaqueKinds[d.kind]; ok {
+		if k, ok := opaqueKinds[d.kind]; ok && k.groupType == typeConsumer {
+			return s.replayConsumer(d.group, r)
+		} else if ok {
 			s.replayOpaque(d, r)
 		} else {
 			s.unknown[d.kind]++

@@ -3,6 +3,7 @@ package group
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -238,8 +239,11 @@ func TestLimitsOfTheDefaultConfig(t *testing.T) {
 		offsetMetadataMaxBytes: 4096,
 		retention:              7 * 24 * time.Hour,
 		retentionCheck:         10 * time.Minute,
+		assignors:              []string{"uniform", "range"},
+		consumerMaxSize:        2147483647,
+		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
 	}
-	if got := limitsOf(c); got != want {
+	if got := limitsOf(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if ms := c.Int64("offsets.commit.timeout.ms"); ms != 5000 {
