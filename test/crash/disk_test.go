@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -235,16 +236,24 @@ func TestDiskFull(t *testing.T) {
 }
 
 // TestDirectoryTurnsReadOnly takes the right to write away from one of two log directories while producers write: what lies in the other one goes
-// on, and nothing acknowledged is lost.
+// on, and nothing acknowledged is lost. Two ways: no permission for a broker of a user, and immutable directories for one of root, who is always
+// permitted (a file system with files that are open for writing cannot be remounted read-only).
 func TestDirectoryTurnsReadOnly(t *testing.T) {
 	t.Parallel()
-	for _, which := range []int{0, 1} {
-		t.Run(fmt.Sprint("of directory ", which), func(t *testing.T) {
+	for _, way := range []struct {
+		which     int
+		immutable bool
+	}{{0, false}, {1, false}, {0, true}, {1, true}} {
+		which, as, refusal := way.which, asNobody, "permission denied"
+		if way.immutable {
+			as, refusal = nil, "operation not permitted"
+		}
+		t.Run(fmt.Sprintf("of directory %d immutable %v", which, way.immutable), func(t *testing.T) {
 			root := openToAll(t)
 			dirs := []string{root + "/a", root + "/b"}
 			settings := []string{"log.segment.bytes=1048576"}
 			run := func() (*process, *line) {
-				p := spawn(t, strings.Join(dirs, ","), asNobody, settings...)
+				p := spawn(t, strings.Join(dirs, ","), as, settings...)
 				p.awaitReady()
 				return p, lineTo(p)
 			}
@@ -269,7 +278,11 @@ func TestDirectoryTurnsReadOnly(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			setMode(dirs[which], 0o555)
+			if way.immutable {
+				makeImmutable(t, dirs[which])
+			} else {
+				setMode(dirs[which], 0o555)
+			}
 			refused := map[int32]error{}
 			for i := 0; i < 400 && p.running(); i++ { // enough for each partition to need a new segment
 				if err := w.write(c, "topic", int32(i%4)); err != nil {
@@ -280,7 +293,7 @@ func TestDirectoryTurnsReadOnly(t *testing.T) {
 			if len(refused) == 0 {
 				t.Error("nothing was refused")
 			}
-			p.said("permission denied")
+			p.said(refusal)
 			if which == 0 { // it holds the cluster metadata, without which the broker cannot run: it ends, and says why
 				if s := p.await(); s.Success() {
 					t.Error("ended with status 0")
@@ -298,7 +311,11 @@ func TestDirectoryTurnsReadOnly(t *testing.T) {
 				p.signal(syscall.SIGTERM)
 			}
 			p.await()
-			setMode(dirs[which], 0o755)
+			if way.immutable {
+				makeMutable(t, dirs[which])
+			} else {
+				setMode(dirs[which], 0o755)
+			}
 			p, l = run()
 			w.verify(l, "topic")
 			c = impatient(t, l)
@@ -310,4 +327,25 @@ func TestDirectoryTurnsReadOnly(t *testing.T) {
 			p.stop()
 		})
 	}
+}
+
+// makeImmutable has nobody, not even root, make, rename or remove a file in the tree.
+func makeImmutable(t *testing.T, dir string) {
+	t.Helper()
+	t.Cleanup(func() { chattr("-i", dir) }) // whatever happens: else nobody can remove it
+	if out, err := chattr("+i", dir); err != nil {
+		t.Skipf("no immutable directories to be had here (needs root and chattr): %v %s", err, out)
+	}
+}
+
+func makeMutable(t *testing.T, dir string) {
+	t.Helper()
+	if out, err := chattr("-i", dir); err != nil {
+		t.Fatal(err, string(out))
+	}
+}
+
+// chattr changes the attribute of the directories in the tree.
+func chattr(change, dir string) ([]byte, error) {
+	return exec.Command("find", dir, "-type", "d", "-exec", "chattr", change, "{}", "+").CombinedOutput()
 }
