@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -41,11 +42,14 @@ var parts = []part{
 }
 
 // settings of the load.
-var settings struct{ warm, measured time.Duration }
+var settings struct {
+	warm, measured time.Duration
+	cases          *regexp.Regexp // of produce and fetch
+}
 
 // arguments of the command line.
 type arguments struct {
-	only, who, addr, out, subject, dir string
+	only, who, addr, out, subject, dir, kase string
 	rounds, pid                        int
 }
 
@@ -59,6 +63,7 @@ func main() {
 	flag.StringVar(&a.out, "o", "", "write the report to this file, with plots and results.json beside it (bench/RESULTS.md is the one in the repo)")
 	flag.StringVar(&a.subject, "bin", "bin/gokafka", "gokafka's binary")
 	flag.StringVar(&a.dir, "dir", "", "where the brokers' data goes; a temporary directory when empty")
+	flag.StringVar(&a.kase, "case", "", "regexp over the cases of produce and fetch")
 	flag.DurationVar(&settings.warm, "warm", time.Second, "how long load goes on before it is measured")
 	flag.DurationVar(&settings.measured, "measured", 2*time.Second, "how long it is measured")
 	list := flag.Bool("list", false, "print the parts")
@@ -82,6 +87,12 @@ func run(ctx context.Context, a arguments) error {
 	wanted, err := regexp.Compile(a.only)
 	if err != nil {
 		return err
+	}
+	if settings.cases, err = regexp.Compile(a.kase); err != nil {
+		return err
+	}
+	if a.kase != "" && a.out != "" {
+		return errors.New("-case is for looking closer: the report has whole parts")
 	}
 	brokers, err := a.brokers()
 	if err != nil {

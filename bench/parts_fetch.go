@@ -56,18 +56,24 @@ func measureFetch(ctx context.Context, b *running, f *figures) error {
 		}
 	}
 	for _, c := range fetchCases {
+		if !settings.cases.MatchString(c.name) {
+			continue
+		}
 		l, err := c.measure(b, ends[c.topic])
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		l.add(f, c.name, true)
 	}
-	for _, topic := range []string{"small", "wide"} {
-		l, err := consumeFranz(ctx, b, topic)
+	for _, c := range []struct{ topic, name string }{{"small", "franz-go, 1 partition"}, {"wide", "franz-go, 64 partitions"}} {
+		if !settings.cases.MatchString(c.name) {
+			continue
+		}
+		l, err := consumeFranz(ctx, b, c.topic)
 		if err != nil {
 			return err
 		}
-		l.add(f, map[string]string{"small": "franz-go, 1 partition", "wide": "franz-go, 64 partitions"}[topic], true)
+		l.add(f, c.name, true)
 	}
 	return nil
 }

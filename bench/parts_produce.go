@@ -59,6 +59,9 @@ func init() {
 
 func measureProduce(ctx context.Context, b *running, f *figures) error {
 	for i, c := range produceCases {
+		if !settings.cases.MatchString(c.name) {
+			continue
+		}
 		topic := fmt.Sprintf("produce-%d", i)
 		if err := createTopic(ctx, b, topic, int32(c.partitions), nil); err != nil {
 			return err
@@ -80,6 +83,9 @@ func measureProduce(ctx context.Context, b *running, f *figures) error {
 		name                  string
 		partitions, producers int
 	}{{"franz-go, 1 partition", 1, 1}, {"franz-go, 64 partitions, 8 idempotent producers", 64, 8}} {
+		if !settings.cases.MatchString(c.name) {
+			continue
+		}
 		topic := fmt.Sprintf("franz-%d", c.producers)
 		if err := createTopic(ctx, b, topic, int32(c.partitions), nil); err != nil {
 			return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -188,7 +189,21 @@ func createTopic(ctx context.Context, b *running, name string, partitions int32,
 		return err
 	}
 	b.topics = append(b.topics, name)
-	return r.Err
+	if r.Err != nil {
+		return r.Err
+	}
+	// Metadata may name a leader before that serves the partition.
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		ends, err := kadm.NewClient(c).ListEndOffsets(ctx, name)
+		if err == nil {
+			if err = ends.Error(); err == nil && len(ends[name]) == int(partitions) {
+				return nil
+			}
+		}
+		if ctx.Err() != nil || time.Since(began) > 2*time.Minute {
+			return fmt.Errorf("topic %s is not served: %w", name, errors.Join(err, ctx.Err()))
+		}
+	}
 }
 
 // fill produces about size bytes of 1 KiB records, whose 8 byte keys setKey writes when it is not nil.
