@@ -53,11 +53,7 @@ func (l *line) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 // client makes a client that is closed with the test at the latest.
 func (l *line) client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	c, err := kgo.NewClient(append([]kgo.Opt{
-		kgo.SeedBrokers("gokafka.invalid:9092"), kgo.Dialer(l.dial), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
-		kgo.MetadataMinAge(20 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
-		kgo.FetchMaxWait(200 * time.Millisecond),
-	}, opts...)...)
+	c, err := kgo.NewClient(append(patientOptions(l.dial), opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +62,15 @@ func (l *line) client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
 	l.clients = append(l.clients, c)
 	l.mu.Unlock()
 	return c
+}
+
+// patientOptions are those of clients that get over the loss of their broker, at once when it is back.
+func patientOptions(dial func(ctx context.Context, network, host string) (net.Conn, error)) []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers("gokafka.invalid:9092"), kgo.Dialer(dial), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.MetadataMinAge(20 * time.Millisecond), kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+		kgo.FetchMaxWait(200 * time.Millisecond),
+	}
 }
 
 func (l *line) admin(t testing.TB) *kadm.Client { return kadm.NewClient(l.client(t)) }
