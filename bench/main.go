@@ -21,36 +21,37 @@ type part struct {
 	props       []string // lines added to server.properties
 	run         func(ctx context.Context, b *running, f *figures) error
 	anywhere    bool // needs no more than the broker's address
+	hot         bool // the broker is warmed up first: a JVM's first seconds cost several times what later ones do
 }
 
 // parts are all there are, in the order in which they run.
 var parts = []part{
-	{"start", "start to the first answered Metadata in an empty directory; what an idle broker takes", nil, measureStart, false},
-	{"topics", "1,000 topics with 10 partitions each: created, held, found again after a clean stop", nil, measureTopics, false},
-	{"recovery", "1 GiB in 8 partitions, kill -9, start", nil, measureRecovery, false},
-	{"produce", "records produced by raw connections with acks=all, one partition and one producer where nothing else is said, and by franz-go", loadProps, measureProduce, true},
-	{"fetch", "256 MiB fetched over and over from the page cache, or once from the disk (cold), by raw connections and franz-go", loadProps, measureFetch, true},
-	{"latency", "end to end: from before the Produce request of one record of 1 KiB, acks=all, to the consumer that waits for it, raw connections", loadProps, measureLatency, true},
-	{"requests", "ApiVersions, one request under way on each connection", nil, measureRequests, true},
-	{"memory", "resident memory, and the size of what is installed", loadProps, measureMemory, false},
-	{"idle", "1,000 consumers without records, each with a Fetch that waits 500 ms", nil, measureIdle, true},
-	{"transactions", "transactions of one record of 100 B in franz-go, one after the other for each producer", loadProps, measureTransactions, true},
-	{"growth", "the same work with 10 and 100 times the partitions, connections and data", loadProps, measureGrowth, true},
-	{"clients", "other people's clients, 1 KiB records", loadProps, measureClients, true},
-	{"compaction", "512 MiB of 1 KiB records with 50,000 keys, compacted", compactionProps, measureCompaction, false},
-	{"tools", "kafka-topics --list with three topics, the tool of each with its own broker", nil, measureTools, false},
+	{"start", "start to the first answered Metadata in an empty directory; what an idle broker takes", nil, measureStart, false, false},
+	{"topics", "1,000 topics with 10 partitions each: created, held, found again after a clean stop", nil, measureTopics, false, false},
+	{"recovery", "1 GiB in 8 partitions, kill -9, start", nil, measureRecovery, false, false},
+	{"produce", "records produced by raw connections with acks=all, one partition and one producer where nothing else is said, and by franz-go", loadProps, measureProduce, true, true},
+	{"fetch", "256 MiB fetched over and over from the page cache, or once from the disk (cold), by raw connections and franz-go", loadProps, measureFetch, true, true},
+	{"latency", "end to end: from before the Produce request of one record of 1 KiB, acks=all, to the consumer that waits for it, raw connections", loadProps, measureLatency, true, true},
+	{"requests", "ApiVersions, one request under way on each connection", nil, measureRequests, true, true},
+	{"memory", "resident memory, and the size of what is installed", loadProps, measureMemory, false, false},
+	{"idle", "1,000 consumers without records, each with a Fetch that waits 500 ms", nil, measureIdle, true, true},
+	{"transactions", "transactions of one record of 100 B in franz-go, one after the other for each producer", loadProps, measureTransactions, true, true},
+	{"growth", "the same work with 10 and 100 times the partitions, connections and data", loadProps, measureGrowth, true, true},
+	{"clients", "other people's clients, 1 KiB records", loadProps, measureClients, true, true},
+	{"compaction", "512 MiB of 1 KiB records with 50,000 keys, compacted", compactionProps, measureCompaction, false, false},
+	{"tools", "kafka-topics --list with three topics, the tool of each with its own broker", nil, measureTools, false, false},
 }
 
 // settings of the load.
 var settings struct {
-	warm, measured time.Duration
-	cases          *regexp.Regexp // of produce and fetch
+	warm, measured, heat time.Duration
+	cases                *regexp.Regexp // of produce and fetch
 }
 
 // arguments of the command line.
 type arguments struct {
 	only, who, addr, out, subject, dir, kase string
-	rounds, pid                        int
+	rounds, pid                              int
 }
 
 func main() {
@@ -64,6 +65,7 @@ func main() {
 	flag.StringVar(&a.subject, "bin", "bin/gokafka", "gokafka's binary")
 	flag.StringVar(&a.dir, "dir", "", "where the brokers' data goes; a temporary directory when empty")
 	flag.StringVar(&a.kase, "case", "", "regexp over the cases of produce and fetch")
+	flag.DurationVar(&settings.heat, "heat", 10*time.Second, "how long a broker gets all kinds of load before a part that measures load")
 	flag.DurationVar(&settings.warm, "warm", time.Second, "how long load goes on before it is measured")
 	flag.DurationVar(&settings.measured, "measured", 2*time.Second, "how long it is measured")
 	list := flag.Bool("list", false, "print the parts")
@@ -194,5 +196,10 @@ func measure(ctx context.Context, p part, b broker, dir string, f *figures) erro
 	}
 	defer r.kill()
 	defer r.clean()
+	if p.hot {
+		if err := heat(ctx, r); err != nil {
+			return fmt.Errorf("warming up: %w", err)
+		}
+	}
 	return p.run(ctx, r, f)
 }

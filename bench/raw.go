@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -84,6 +86,48 @@ func (l load) add(f *figures, name string, size bool) {
 
 // most is how many bytes a measurement may take, so that a fast broker does not fill the disk.
 const most = 1 << 30
+
+// heat gives a broker all kinds of load, so that a JVM has compiled what it will be measured with.
+func heat(ctx context.Context, b *running) error {
+	if settings.heat <= 0 {
+		return nil
+	}
+	if err := createTopic(ctx, b, "heat", 8, nil); err != nil {
+		return err
+	}
+	ends, err := fillRaw(b, "heat", 8, 16<<10, 16<<20)
+	if err != nil {
+		return err
+	}
+	kinds := []produceCase{
+		{recordBytes: 1 << 10, partitions: 8, producers: 1, acks: -1},
+		{recordBytes: 1 << 10, batch: 16 << 10, partitions: 8, producers: 4, acks: -1, idempotent: true},
+		{recordBytes: 1 << 10, batch: largeBatch, partitions: 8, producers: 1, acks: -1},
+	}
+	was := settings
+	defer func() { settings = was }()
+	settings.warm, settings.measured = 0, was.heat/6
+	for _, c := range kinds {
+		flows, err := c.flows(b, "heat")
+		if err != nil {
+			return err
+		}
+		if _, err := drive(b, flows); err != nil {
+			return err
+		}
+	}
+	for _, each := range []int32{16 << 10, 1 << 20} {
+		f := newFetchFrame("heat", []int32{0, 1, 2, 3, 4, 5, 6, 7}, 50<<20, each, 1, 500, ends)
+		if _, err := drive(b, []flow{{depth: 1, answered: f.fetched, next: func() ([]byte, int) { return f.frame, 0 }}}); err != nil {
+			return err
+		}
+	}
+	frame := apiVersionsFrame()
+	if _, err := drive(b, slices.Repeat([]flow{{depth: 1, next: func() ([]byte, int) { return frame, len(frame) }}}, 8)); err != nil {
+		return err
+	}
+	return removeTopic(ctx, b, "heat")
+}
 
 // drive runs one flow per connection: first to warm up, then measured for the time that settings have.
 func drive(b *running, flows []flow) (load, error) {
