@@ -44,7 +44,8 @@ honoured yet, or not known, is named at the start.
 
 A variable ` + "`KAFKA_LOG_DIRS`" + ` sets ` + "`log.dirs`" + ` by the rules of Kafka's image: prefix off, lower case, ` + "`___` → `-`, `__` → `_`, `_` → `.`; `KAFKA_CFG_`" + ` is taken for a
 prefix too. The scripts' own variables (` + "`KAFKA_HEAP_OPTS`" + ` …) and the links that Kubernetes injects (` + "`KAFKA_PORT=tcp://…`" + `) are skipped. Without a file the node
-listens on localhost:9092 only, keeps one copy of internal topics, and ` + "`group.initial.rebalance.delay.ms`" + ` is 0.
+listens on localhost:9092 only, keeps one copy of internal topics, and ` + "`group.initial.rebalance.delay.ms`" + ` and
+` + "`group.consumer.assignment.interval.ms`" + ` are 0.
 
 **What becomes of a key that you set**
 

@@ -21,7 +21,7 @@ var groupKeys = []Key{
 	{"offsets.topic.replication.factor", TypeShort, "3", honour, atLeast(1), "Replicas of __consumer_offsets; only counts when it is created."},
 	{"offsets.topic.segment.bytes", TypeInt, "104857600", honour, atLeast(1), "Segment size of __consumer_offsets."},
 	{"group.consumer.assignors", TypeList, "uniform,range", honour, unchecked, "Assignors that the broker offers to consumer groups, the first is the default (KIP-848)."},
-	{"group.consumer.assignment.interval.ms", TypeInt, "1000", accept | cl, atLeast(0), "Shortest time between two assignments of a consumer group."},
+	{"group.consumer.assignment.interval.ms", TypeInt, "1000", honour | cl, atLeast(0), "Shortest time between two assignments of a consumer group."},
 	{"unclean.coordinator.load.enable", TypeBoolean, "false", honour | own | cl, unchecked, "Whether groups and transactions are loaded without the records that are damaged on disk, and so go back to older ones; else their partition is not available. gokafka's own key."},
 	{"group.consumer.min.assignment.interval.ms", TypeInt, "0", accept, atLeast(0), "Lower bound of a group's own assignment interval."},
 	{"group.consumer.max.assignment.interval.ms", TypeInt, "15000", accept, atLeast(0), "Upper bound of a group's own assignment interval."},

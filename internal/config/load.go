@@ -65,6 +65,7 @@ var embedded = []Entry{
 	{Key: "share.coordinator.state.topic.replication.factor", Value: "1"},
 	{Key: "share.coordinator.state.topic.min.isr", Value: "1"},
 	{Key: "group.initial.rebalance.delay.ms", Value: "0"},
+	{Key: "group.consumer.assignment.interval.ms", Value: "0"},
 }
 
 // required are keys without which Kafka 4.x does not start.

@@ -41,6 +41,7 @@ var scenarios = []scenario{
 	{"GroupErrors", groupErrors},
 	{"GroupLife", groupLife},
 	{"StaticMembers", staticMembers},
+	{"ConsumerGroups", consumerGroups},
 	{"SessionExpires", sessionExpires},
 	{"DescribeCluster", cluster},
 	{"DescribeLogDirs", logDirs},

@@ -27,6 +27,7 @@ type consumer struct {
 	epoch       int32
 	hash        int64 // of the topics that the members subscribe to
 	targetEpoch int32
+	assignedMs  int64 // when the target was made
 	members     map[string]*consumerMember
 	regexes     map[string]*records.ConsumerGroupRegularExpressionValue
 	legacy      bool // there is a record of kind 4, which Kafka wrote before 4.1
@@ -313,7 +314,8 @@ func (g *consumer) describe() kmsg.ConsumerGroupDescribeResponseGroup {
 		dm := kmsg.NewConsumerGroupDescribeResponseGroupMember()
 		dm.MemberID, dm.InstanceID, dm.RackID, dm.MemberEpoch = id, m.meta.InstanceID, m.meta.RackID, m.current.epoch
 		dm.ClientID, dm.ClientHost = m.meta.ClientID, m.meta.ClientHost
-		dm.SubscribedTopics, dm.SubscribedTopicRegex = m.meta.SubscribedTopicNames, m.meta.SubscribedTopicRegex
+		re := deref(m.meta.SubscribedTopicRegex) // Kafka answers an empty one for none
+		dm.SubscribedTopics, dm.SubscribedTopicRegex = m.meta.SubscribedTopicNames, &re
 		dm.MemberType = 1
 		for _, t := range g.s.named(m.current.assigned) {
 			dm.Assignment.TopicPartitions = append(dm.Assignment.TopicPartitions, kmsg.AssignmentTopicPartition{TopicID: t.id, Topic: t.name, Partitions: t.partitions})

@@ -56,10 +56,7 @@ func checkBeat(req *consumerHeartbeat, known []string) error {
 		case req.Topics == nil || len(req.Topics) > 0:
 			return invalid("TopicPartitions must be empty when (re-)joining.")
 		case req.SubscribedTopicNames == nil && (req.SubscribedTopicRegex == nil || *req.SubscribedTopicRegex == ""):
-			if req.Version >= 1 {
-				return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
-			}
-			return invalid("SubscribedTopicNames must be set in first request.")
+			return invalid("Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.")
 		}
 	case req.MemberEpoch == epochLeaveStatic && req.InstanceID == nil:
 		return invalid("InstanceId can't be null.")
@@ -91,7 +88,7 @@ func (s *shard) consumerGroup(req *consumerHeartbeat) (g *consumer, before []rec
 		return nil, nil, refuse(kerr.GroupIDNotFound, "Group %s is not a consumer group.", req.Group)
 	}
 	if req.MemberEpoch != epochJoin {
-		return nil, nil, refuse(kerr.GroupIDNotFound, "Consumer group %s not found.", req.Group)
+		return nil, nil, refuse(kerr.GroupIDNotFound, "Group %s not found.", req.Group)
 	}
 	return newConsumer(s, strings.Clone(req.Group)), before, nil
 }
@@ -173,6 +170,8 @@ type beat struct {
 	revoking bool                // the member was giving partitions up before, in the epoch it is in
 	resolved map[string][]string // regular expressions that this heartbeat has looked up
 	epoch    int32
+
+	targetEpoch int32 // of target
 }
 
 func (b *beat) run() error {
@@ -183,6 +182,7 @@ func (b *beat) run() error {
 	if err != nil {
 		return err
 	}
+	b.targetEpoch = b.g.targetEpoch
 	b.refresh(subscription)
 	b.assign()
 	return b.reconcile()
@@ -296,8 +296,8 @@ func (b *beat) update() (subscription bool, err error) {
 	subscription = b.was == nil && b.replaced == "" || regexChanged || !slices.Equal(old.SubscribedTopicNames, next.SubscribedTopicNames)
 	changed := subscription || b.was == nil || old.ClientID != next.ClientID || old.ClientHost != next.ClientHost || old.RebalanceTimeoutMs != next.RebalanceTimeoutMs ||
 		!equalText(old.ServerAssignor, next.ServerAssignor) || !equalText(old.InstanceID, next.InstanceID) || !equalText(old.RackID, next.RackID)
-	if len(b.g.members) == 0 && b.g.epoch == 0 {
-		b.list = append(b.list, g.epochRecord(0, 0)) // the group itself comes first
+	if g.epoch == 0 {
+		b.list = append(b.list, g.epochRecord(firstEpoch, 0)) // the group itself comes first
 	}
 	if b.replaced != "" {
 		b.list = append(b.list, g.removal(b.replaced)...)
@@ -317,7 +317,7 @@ func equalText(a, b *string) bool { return a == b || a != nil && b != nil && *a 
 // to assign anew.
 func (b *beat) refresh(subscription bool) {
 	g := b.g
-	b.epoch = g.epoch
+	b.epoch = max(g.epoch, firstEpoch)
 	version := g.s.topics.version()
 	if !subscription && g.seen == version {
 		return
@@ -337,7 +337,7 @@ func (b *beat) refresh(subscription bool) {
 		}
 	})
 	if subscription || hash != g.hash {
-		b.epoch++
+		b.epoch = max(b.epoch, firstEpoch) + 1
 		b.list = append(b.list, g.epochRecord(b.epoch, hash))
 	}
 }
@@ -394,10 +394,16 @@ func (b *beat) topicsOfRegex(re *string) []string {
 	return b.g.resolved(re)
 }
 
-// assign makes the target assignment of a new epoch.
+// firstEpoch is that of a group before its first member has come.
+const firstEpoch = 1
+
+// assign makes the target assignment of a new epoch, no sooner after the one before than the configuration says.
 func (b *beat) assign() {
 	g := b.g
 	if b.epoch <= g.targetEpoch {
+		return
+	}
+	if interval := g.s.consumerTimes(g.id).assignment.Milliseconds(); interval > 0 && g.assignedMs > 0 && g.s.nowMs() < g.assignedMs+interval {
 		return
 	}
 	var members []assignorMember
@@ -421,7 +427,7 @@ func (b *beat) assign() {
 			b.list = append(b.list, g.targetRecord(m.id, a))
 		}
 	}
-	b.target = targets[b.id]
+	b.target, b.targetEpoch = targets[b.id], b.epoch
 	b.list = append(b.list, g.targetEpochRecord(b.epoch, g.s.nowMs()))
 	g.s.log.Info("assigned", zap.String("group", g.id), zap.Int32("epoch", b.epoch), zap.Int("members", len(members)), zap.String("assignor", name))
 }
@@ -429,7 +435,7 @@ func (b *beat) assign() {
 // reconcile leads the member on towards its target, as CurrentAssignmentBuilder of Kafka.
 func (b *beat) reconcile() error {
 	next := b.current
-	targetEpoch := max(b.g.targetEpoch, b.epoch)
+	targetEpoch := b.targetEpoch
 	switch {
 	case b.req.MemberEpoch == epochJoin && b.was != nil:
 		// It has lost all it had and begins anew; what it had stays its own, so that nobody else gets it meanwhile.

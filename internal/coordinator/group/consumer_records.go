@@ -58,7 +58,7 @@ func (g *consumer) replay(key records.Key, value records.Value) {
 	case *records.ConsumerGroupTargetAssignmentMetadataKey:
 		g.targetEpoch = 0
 		if v, _ := value.(*records.ConsumerGroupTargetAssignmentMetadataValue); v != nil {
-			g.targetEpoch = v.AssignmentEpoch
+			g.targetEpoch, g.assignedMs = v.AssignmentEpoch, v.AssignmentTimestamp
 		}
 	case *records.ConsumerGroupTargetAssignmentMemberKey:
 		v, _ := value.(*records.ConsumerGroupTargetAssignmentMemberValue)

@@ -21,11 +21,11 @@ type limits struct {
 
 	assignors       []string      // group.consumer.assignors, by name
 	consumerMaxSize int           // group.consumer.max.size
-	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, group.consumer.heartbeat.interval.ms
+	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
 }
 
 // consumerTimes are those of a KIP-848 group.
-type consumerTimes struct{ session, heartbeat time.Duration }
+type consumerTimes struct{ session, heartbeat, assignment time.Duration }
 
 func limitsOf(c *config.Config) limits {
 	return limits{
@@ -41,6 +41,8 @@ func limitsOf(c *config.Config) limits {
 		consumerTimes: consumerTimes{
 			session:   milliseconds(c.Int64("group.consumer.session.timeout.ms")),
 			heartbeat: milliseconds(c.Int64("group.consumer.heartbeat.interval.ms")),
+			// Kafka's own default makes a member wait for its first partitions until the heartbeat after the next.
+			assignment: milliseconds(c.Int64("group.consumer.assignment.interval.ms")),
 		},
 	}
 }
@@ -69,7 +71,9 @@ func assignorNames(configured []string) []string {
 func (s *shard) consumerTimes(groupID string) consumerTimes {
 	t := s.limits().consumerTimes
 	own := s.configOf(groupID)
-	for key, to := range map[string]*time.Duration{"consumer.session.timeout.ms": &t.session, "consumer.heartbeat.interval.ms": &t.heartbeat} {
+	for key, to := range map[string]*time.Duration{
+		"consumer.session.timeout.ms": &t.session, "consumer.heartbeat.interval.ms": &t.heartbeat, "consumer.assignment.interval.ms": &t.assignment,
+	} {
 		if ms, err := strconv.ParseInt(own[key], 10, 64); err == nil {
 			*to = milliseconds(ms)
 		}

@@ -241,7 +241,7 @@ func TestLimitsOfTheDefaultConfig(t *testing.T) {
 		retentionCheck:         10 * time.Minute,
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        2147483647,
-		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
+		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second, assignment: time.Second},
 	}
 	if got := limitsOf(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
