@@ -47,7 +47,12 @@ func consumerGroups(r *run) {
 				req.Version = dv
 				resp := r.quiet(req).(*kmsg.ConsumerGroupDescribeResponse)
 				for i := range resp.Groups {
-					slices.SortFunc(resp.Groups[i].Members, func(a, b kmsg.ConsumerGroupDescribeResponseGroupMember) int { return strings.Compare(a.MemberID, b.MemberID) })
+					for j := range resp.Groups[i].Members {
+						slices.Sort(resp.Groups[i].Members[j].SubscribedTopics)
+					}
+					slices.SortFunc(resp.Groups[i].Members, func(a, b kmsg.ConsumerGroupDescribeResponseGroupMember) int {
+						return strings.Compare(a.MemberID, b.MemberID)
+					})
 				}
 				r.record(answer{step: fmt.Sprint(step, " ", v), version: dv, key: req.Key(), lines: r.syms.flatten(resp)})
 			}
@@ -130,6 +135,6 @@ func consumerGroups(r *run) {
 		describe("deleted")
 	}
 	d := kmsg.NewPtrConsumerGroupDescribeRequest()
-	d.Groups = []string{"cg-nobody", "", "cg-classic"}
+	d.Groups = []string{"", "cg-nobody", "cg-classic"} // Kafka's order: errors that need no look come first
 	ask[*kmsg.ConsumerGroupDescribeResponse](r, "describe others", 0, d)
 }

@@ -220,7 +220,9 @@ func transactions(r *run) {
 			_ = resp
 		}
 		list("all", func(*kmsg.ListTransactionsRequest) {})
-		list("by state", func(q *kmsg.ListTransactionsRequest) { q.StateFilters = []string{"CompleteCommit", "Nonsense", "ongoing"} })
+		list("by state", func(q *kmsg.ListTransactionsRequest) {
+			q.StateFilters = []string{"CompleteCommit", "Nonsense", "ongoing"}
+		})
 		list("by producer", func(q *kmsg.ListTransactionsRequest) { q.ProducerIDFilters = []int64{12345678} })
 		if v >= 1 {
 			list("by duration", func(q *kmsg.ListTransactionsRequest) { q.DurationFilterMillis = 1 << 40 })

@@ -62,6 +62,18 @@ type current struct {
 	revoking        assignment // still to be given up
 }
 
+// holds is what the member has, what it is giving up included.
+func (c current) holds() assignment {
+	all := maps.Clone(c.assigned)
+	if all == nil {
+		all = assignment{}
+	}
+	for topic, ps := range c.revoking {
+		all[topic] = slices.Sorted(slices.Values(slices.Concat(all[topic], ps)))
+	}
+	return all
+}
+
 // Special member epochs of the heartbeat.
 const (
 	epochJoin        = 0
@@ -317,7 +329,7 @@ func (g *consumer) describe() kmsg.ConsumerGroupDescribeResponseGroup {
 		re := deref(m.meta.SubscribedTopicRegex) // Kafka answers an empty one for none
 		dm.SubscribedTopics, dm.SubscribedTopicRegex = m.meta.SubscribedTopicNames, &re
 		dm.MemberType = 1
-		for _, t := range g.s.named(m.current.assigned) {
+		for _, t := range g.s.named(m.current.holds()) {
 			dm.Assignment.TopicPartitions = append(dm.Assignment.TopicPartitions, kmsg.AssignmentTopicPartition{TopicID: t.id, Topic: t.name, Partitions: t.partitions})
 		}
 		for _, t := range g.s.named(m.target) {

@@ -1,9 +1,11 @@
 package group
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -87,8 +89,11 @@ func (s *shard) consumerGroup(req *consumerHeartbeat) (g *consumer, before []rec
 	default:
 		return nil, nil, refuse(kerr.GroupIDNotFound, "Group %s is not a consumer group.", req.Group)
 	}
-	if req.MemberEpoch != epochJoin {
+	if req.MemberEpoch < epochJoin {
 		return nil, nil, refuse(kerr.GroupIDNotFound, "Group %s not found.", req.Group)
+	}
+	if req.MemberEpoch != epochJoin {
+		return nil, nil, refuse(kerr.GroupIDNotFound, "Consumer group %s not found.", req.Group)
 	}
 	return newConsumer(s, strings.Clone(req.Group)), before, nil
 }
@@ -290,7 +295,7 @@ func (b *beat) update() (subscription bool, err error) {
 	regexChanged := !equalText(old.SubscribedTopicRegex, next.SubscribedTopicRegex)
 	if regexChanged && next.SubscribedTopicRegex != nil {
 		if _, err := regexp.Compile(*next.SubscribedTopicRegex); err != nil {
-			return false, refuse(kerr.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", *next.SubscribedTopicRegex, strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			return false, refuse(kerr.InvalidRegularExpression, "SubscribedTopicRegex `%s` is not a valid regular expression: %s.", *next.SubscribedTopicRegex, regexMistake(err))
 		}
 	}
 	subscription = b.was == nil && b.replaced == "" || regexChanged || !slices.Equal(old.SubscribedTopicNames, next.SubscribedTopicNames)
@@ -309,6 +314,14 @@ func (b *beat) update() (subscription bool, err error) {
 		b.list = append(b.list, g.targetRecord(b.id, b.target))
 	}
 	return subscription, nil
+}
+
+// regexMistake is what is wrong with a regular expression, in the words that RE2 has for it in Java, too.
+func regexMistake(err error) string {
+	if s, ok := errors.AsType[*syntax.Error](err); ok {
+		return s.Code.String()
+	}
+	return err.Error()
 }
 
 func equalText(a, b *string) bool { return a == b || a != nil && b != nil && *a == *b }
