@@ -68,6 +68,9 @@ func (s *step) updateFeature(name string, level int16, kind int8, levels map[str
 	if why := s.notSupported(name, level); why != "" {
 		return invalid("%s", why)
 	}
+	if !slices.ContainsFunc(SupportedFeatures(), func(f FeatureRange) bool { return f.Name == name }) {
+		return invalid("Feature %[2]s not found.")
+	}
 	current := s.img.Feature(name)
 	if name == featureKRaftVersion {
 		switch current = s.img.kraftVersion; {
