@@ -380,26 +380,31 @@ type printer struct {
 }
 
 // print shows the records of a poll and returns how many that were.
-func (c *consoleConsumer) print(cl *kgo.Client, fetches kgo.Fetches, out *printer) (int, error) {
-	mark := !c.Has(c.partition)
-	n := 0
-	for iter := fetches.RecordIter(); !iter.Done(); {
-		r := iter.Next()
-		n++
-		c.shown++
-		var err error
-		if out.text, err = c.format(out.text[:0], r); err != nil {
-			if !c.Has(c.skipOnError) {
-				return n, err
-			}
-			c.logError("Error processing message, skipping this message: ", err)
+func (c *consoleConsumer) print(cl *kgo.Client, fetches kgo.Fetches, out *printer) (n int, err error) {
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		shown := 0
+		for ; shown < len(p.Records) && err == nil; shown++ {
+			err = c.show(p.Records[shown], out)
 		}
-		if _, err := out.to.Write(out.text); err != nil {
-			return n, errWriting
+		n += shown
+		if shown > 0 && !c.Has(c.partition) {
+			cl.MarkCommitRecords(p.Records[shown-1])
 		}
-		if mark {
-			cl.MarkCommitRecords(r)
-		}
+	})
+	return n, err
+}
+
+// show writes a record.
+func (c *consoleConsumer) show(r *kgo.Record, out *printer) error {
+	c.shown++
+	var err error
+	out.text, err = c.format(out.text[:0], r)
+	if err != nil && c.Has(c.skipOnError) {
+		c.logError("Error processing message, skipping this message: ", err)
+		err = nil
 	}
-	return n, nil
+	if _, writeErr := out.to.Write(out.text); writeErr != nil { // the columns before the one that failed, as Java
+		return errWriting
+	}
+	return err
 }

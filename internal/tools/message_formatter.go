@@ -14,7 +14,14 @@ type messageFormatter func(out []byte, r *kgo.Record) ([]byte, error)
 
 // findFormatter finds one by the name of Java's class, those of 2.8 included.
 func findFormatter(env *Env, class string, p client.Properties) (messageFormatter, error) {
-	switch class[strings.LastIndexAny(class, ".$")+1:] {
+	name, ok := strings.CutPrefix(class, "org.apache.kafka.tools.consumer.")
+	if !ok {
+		name = strings.TrimPrefix(class, "kafka.tools.") // 2.8
+	}
+	if name == class {
+		return nil, usageError(class)
+	}
+	switch name {
 	case "DefaultMessageFormatter":
 		return newDefaultFormatter(env, p).append, nil
 	case "LoggingMessageFormatter": // the same, and a log line at level INFO, which Kafka's tools do not show
