@@ -19,11 +19,14 @@ import (
 //
 // "TOOL ARGS" runs both, "do TOOL ARGS" only ours, to prepare something. Arguments are separated by spaces; {dir} is a folder with nativeFiles, {side} a
 // word that differs between the two, for what each makes or deletes; "< FILE" at the end gives the tool one of the files as its standard input.
-// --bootstrap-server comes first unless the arguments name a server.
-var nativeCases = merged(nativeRecordCases, nativeGroupCases)
+// --bootstrap-server comes first unless the arguments name a server, or the tool asks none. {broker} is the broker's address, {data} its log directory.
+var nativeCases = merged(nativeRecordCases, nativeGroupCases, nativeClusterCases)
 
-// nativeFiles are what command lines read, by name.
-var nativeFiles = merged(nativeRecordFiles, nativeGroupFiles)
+// askNobody are tools that work on files.
+var askNobody = []string{"kafka-storage", "kafka-dump-log"}
+
+// nativeFiles are what command lines read, by name. {dir} in a file is their folder.
+var nativeFiles = merged(nativeRecordFiles, nativeGroupFiles, nativeClusterFiles)
 
 // merged is the maps of all files in one.
 func merged[V any](parts ...map[string]V) map[string]V {
@@ -54,7 +57,7 @@ func runNative(ctx context.Context, e *env, r row, _ broker) error {
 		return err
 	}
 	for name, text := range nativeFiles {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(strings.ReplaceAll(text, "{dir}", dir)), 0o644); err != nil {
 			return err
 		}
 	}
@@ -67,8 +70,9 @@ func runNative(ctx context.Context, e *env, r row, _ broker) error {
 	do := map[string]func(context.Context) error{}
 	for scenario, cases := range nativeCases {
 		do[scenario] = func(ctx context.Context) error {
+			in := strings.NewReplacer("{dir}", dir, "{broker}", b.addr(), "{data}", b.dataDir())
 			for _, line := range cases {
-				if err := j.beside(ctx, strings.ReplaceAll(line, "{dir}", dir)); err != nil {
+				if err := j.beside(ctx, in.Replace(line)); err != nil {
 					return err
 				}
 			}
@@ -88,7 +92,7 @@ func (j *java) beside(ctx context.Context, line string) error {
 	input := nativeFiles[file]
 	fields := strings.Fields(line)
 	tool, args := fields[0], fields[1:]
-	if !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--bootstrap") }) {
+	if !slices.Contains(askNobody, tool) && !slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--bootstrap") }) {
 		args = append([]string{"--bootstrap-server", j.addr}, args...)
 	}
 	if prepare {
@@ -132,7 +136,10 @@ var (
 	stamps     = regexp.MustCompile(`\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\]`)
 	sides      = regexp.MustCompile("\\b(" + javaSide + "|" + nativeSide + ")\\b")
 	createdAt  = regexp.MustCompile(`CreateTime:\d+`)
+	decimals   = regexp.MustCompile(`[\d.:]*\d`)
+	figures    = regexp.MustCompile(`(?m)^\d+ records sent, .*|^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d:\d{3}, .*`)
 	topicIDs   = regexp.MustCompile(`TopicId: [\w-]{22}`)
+	dirIDs     = regexp.MustCompile(`directory\.id=[\w-]{22}`)
 )
 
 // groupNotice is an advertisement in the output of Java's consumers.
@@ -144,8 +151,10 @@ func masked(out string) string {
 	out = stamps.ReplaceAllString(out, "[TIME]")
 	out = sides.ReplaceAllString(out, "SIDE")
 	out = createdAt.ReplaceAllString(out, "CreateTime:TIME")
+	out = figures.ReplaceAllStringFunc(out, func(line string) string { return decimals.ReplaceAllString(line, "N") })
 	out = strings.ReplaceAll(out, groupNotice, "")
 	out = topicIDs.ReplaceAllString(out, "TopicId: ID")
+	out = dirIDs.ReplaceAllString(out, "directory.id=ID")
 	all := strings.Split(strings.TrimSpace(out), "\n")
 	all = slices.DeleteFunc(all, func(line string) bool { return line == "" })
 	slices.Sort(all)
