@@ -20,6 +20,15 @@ const (
 	producerEntry = 46
 )
 
+// readIndex reads an index; one that is not there yet is empty, as it is for a broker.
+func readIndex(name string) ([]byte, error) {
+	b, err := readWhole(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
 // offsetIndex dumps an .index, and compares it with the log beside it.
 func (d *dump) offsetIndex(name string) (err error) {
 	base, err := baseOffset(name)
@@ -31,7 +40,7 @@ func (d *dump) offsetIndex(name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
-	b, err := readWhole(name)
+	b, err := readIndex(name)
 	if err != nil {
 		return err
 	}
@@ -103,11 +112,11 @@ func (d *dump) timeIndex(name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, log.close()) }()
-	offsets, err := readWhole(sibling(name, ".index"))
+	offsets, err := readIndex(sibling(name, ".index"))
 	if err != nil {
 		return err
 	}
-	b, err := readWhole(name)
+	b, err := readIndex(name)
 	if err != nil {
 		return err
 	}
@@ -203,10 +212,7 @@ func (d *dump) checkTime(name string, log *batchReader, ms, offset, previous int
 
 // txnIndex dumps a .txnindex: the aborted transactions of a segment. A segment without any has no such file.
 func (d *dump) txnIndex(name string) error {
-	b, err := readWhole(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	b, err := readIndex(name)
 	if err != nil {
 		return err
 	}

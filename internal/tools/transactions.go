@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -264,9 +266,24 @@ func (t *transactions) terminate(ctx context.Context, id string) error {
 	req := kmsg.NewPtrInitProducerIDRequest()
 	req.TransactionalID, req.TransactionTimeoutMillis = &id, 30000
 	req.ProducerID, req.ProducerEpoch = -1, -1
-	resp, err := req.RequestWith(ctx, t.cl)
-	if err == nil {
-		err = answered(resp.ErrorCode, nil)
+	for until := t.env.Now().Add(terminatePatience); ; {
+		resp, err := req.RequestWith(ctx, t.cl)
+		if err == nil {
+			err = answered(resp.ErrorCode, nil)
+		}
+		if !errors.Is(err, kerr.ConcurrentTransactions) || t.env.Now().After(until) {
+			return because(err, "Failed to force terminate transactionalId `%s`", id)
+		}
+		select { // the coordinator is still ending the transaction
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(terminatePause):
+		}
 	}
-	return because(err, "Failed to force terminate transactionalId `%s`", id)
 }
+
+// How long terminate waits for a transaction that is just ending, and how long between two questions.
+const (
+	terminatePatience = time.Minute
+	terminatePause    = 100 * time.Millisecond
+)
