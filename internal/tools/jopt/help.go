@@ -116,22 +116,3 @@ func fold(text string, width int) []string {
 	}
 	return lines
 }
-
-// words splits a line where it may be broken: behind spaces and hyphens.
-func words(line string) []string {
-	var all []string
-	start := 0
-	for i := 0; i < len(line); i++ {
-		next := i + 1
-		switch {
-		case next == len(line):
-		case line[i] == ' ' && line[next] != ' ':
-		case line[i] == '-' && line[next] != '-' && line[next] != ' ' && i > start:
-		default:
-			continue
-		}
-		all = append(all, line[start:next])
-		start = next
-	}
-	return all
-}
