@@ -3,6 +3,7 @@ package vfs
 import (
 	"bytes"
 	"maps"
+	"math"
 	"math/rand/v2"
 )
 
@@ -28,6 +29,14 @@ func (m *Mem) CrashCloneReordered(rng *rand.Rand) *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.crash(rng, func() int64 { return rng.Int64N(m.seq + 2) })
+}
+
+// KillClone returns what a process that is killed at this moment leaves behind:
+// every change that was made. Locks are gone. m itself is not changed.
+func (m *Mem) KillClone() *Mem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.crash(nil, func() int64 { return math.MaxInt64 })
 }
 
 func (m *Mem) crash(rng *rand.Rand, cut func() int64) *Mem {
