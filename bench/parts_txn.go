@@ -28,13 +28,13 @@ func measureTransactions(ctx context.Context, b *running, f *figures) error {
 
 func driveTransactions(ctx context.Context, b *running, producers int) (load, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	var commits, bytes atomic.Int64
+	var commits, begun, bytes atomic.Int64
 	failed := make(chan error, producers)
 	ended := make(chan struct{}, producers)
 	for i := range producers {
 		go func() {
 			defer func() { ended <- struct{}{} }()
-			if err := commitOn(ctx, b, i, producers, &commits); err != nil && ctx.Err() == nil {
+			if err := commitOn(ctx, b, i, producers, &begun, &commits); err != nil && ctx.Err() == nil {
 				failed <- err
 			}
 		}()
@@ -45,7 +45,7 @@ func driveTransactions(ctx context.Context, b *running, producers int) (load, er
 			<-ended
 		}
 	}()
-	for began := time.Now(); commits.Load() == 0 && time.Since(began) < time.Minute; { // the coordinator's topic is made first
+	for began := time.Now(); begun.Load() < int64(producers) && time.Since(began) < time.Minute; { // the coordinator's topic is made first, and each has its own producer id
 		select {
 		case err := <-failed:
 			return load{}, err
@@ -61,14 +61,14 @@ func driveTransactions(ctx context.Context, b *running, producers int) (load, er
 	}
 }
 
-func commitOn(ctx context.Context, b *running, i, producers int, commits *atomic.Int64) error {
+func commitOn(ctx context.Context, b *running, i, producers int, begun, commits *atomic.Int64) error {
 	c, err := b.client(kgo.DefaultProduceTopic("txn"), kgo.TransactionalID(fmt.Sprintf("bench-%d-%d", producers, i)), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
 	value := make([]byte, 100)
-	for ctx.Err() == nil {
+	for first := true; ctx.Err() == nil; first = false {
 		if err := c.BeginTransaction(); err != nil {
 			return err
 		}
@@ -77,6 +77,9 @@ func commitOn(ctx context.Context, b *running, i, producers int, commits *atomic
 		}
 		if err := c.EndTransaction(ctx, kgo.TryCommit); err != nil {
 			return err
+		}
+		if first {
+			begun.Add(1)
 		}
 		commits.Add(1)
 	}

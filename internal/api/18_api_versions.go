@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -36,11 +37,7 @@ func (s *session) apiVersions(_ context.Context, req *kmsg.ApiVersionsRequest) (
 		}
 		s.software = req.ClientSoftwareName + " " + req.ClientSoftwareVersion
 	}
-	for key, e := range table {
-		if e.served() {
-			resp.ApiKeys = append(resp.ApiKeys, apiVersion(int16(key), e))
-		}
-	}
+	resp.ApiKeys = servedAPIs()
 	image := s.api.Metadata.Image()
 	if b := image.Broker(s.api.NodeID); b != nil {
 		for _, f := range b.Features {
@@ -67,6 +64,17 @@ func (s *session) apiVersions(_ context.Context, req *kmsg.ApiVersionsRequest) (
 	resp.FinalizedFeaturesEpoch = image.Offset()
 	return resp, nil
 }
+
+// servedAPIs lists the dispatch table. All answers share the list, which nobody changes: a client asks once for each connection, monitors all the time.
+var servedAPIs = sync.OnceValue(func() []kmsg.ApiVersionsResponseApiKey {
+	var all []kmsg.ApiVersionsResponseApiKey
+	for key, e := range table {
+		if e.served() {
+			all = append(all, apiVersion(int16(key), e))
+		}
+	}
+	return slices.Clip(all)
+})
 
 // apiVersionsUnsupported answers an ApiVersions request of a version that this broker does not know.
 func (s *session) apiVersionsUnsupported() server.Response {

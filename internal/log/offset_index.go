@@ -106,9 +106,9 @@ func (s *segment) misfits(relative, position int64) (reason string, err error) {
 	defer chunks.Put(chunk)
 	b := protocol.Batch(chunk[:protocol.BatchHeaderBytes])
 	if err := readFull(h, b, position); err != nil {
-		return "", storageError("read "+s.path(extLog), err)
+		return "", storageError("read "+h.Name(), err)
 	}
-	if _, err := checkHeader(b, s.path(extLog), position, math.MaxInt64); err != nil {
+	if _, err := checkHeader(b, h.Name(), position, math.MaxInt64); err != nil {
 		return err.Error(), nil
 	}
 	// Before version 4 Kafka entered the last offset of all batches of an append.

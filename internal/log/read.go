@@ -6,6 +6,8 @@ import (
 	"io/fs"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/gokafka/gokafka/internal/protocol"
 )
 
 // hint remembers at which position in a segment the batch at an offset begins.
@@ -129,7 +131,10 @@ func (l *Log) readSegment(v *view, i int, from, until, maxBytes int64, minOne bo
 		l.remember(v, s, end, size)
 		return r, true, nil
 	}
-	stop, endOffset, err := bound(s, h, first, min(limit, size), size, until, end)
+	stop, endOffset := first.pos+first.size, first.last+1
+	if limit-stop >= protocol.BatchHeaderBytes { // else no other fits
+		stop, endOffset, err = bound(s, h, first, min(limit, size), size, until, end)
+	}
 	if err != nil {
 		r.h = nil
 		return r, true, err
@@ -157,7 +162,7 @@ func (s *segment) lookUp(offset int64) (int64, error) {
 // locate finds the first batch in the segment, from position on, that ends at or
 // after offset.
 func locate(s *segment, h *handle, position, size, offset int64) (p place, ok bool, err error) {
-	_, err = eachHeader(h, s.path(extLog), position, size, func(b header) bool {
+	_, err = eachHeader(h, h.Name(), position, size, func(b header) bool {
 		if b.LastOffset() < offset {
 			return true
 		}
@@ -189,7 +194,7 @@ func bound(s *segment, h *handle, first place, limit, size, until, end int64) (s
 	stop, endOffset = first.pos+first.size, first.last+1
 	for {
 		seen := false
-		_, err = eachHeader(h, s.path(extLog), from, size, func(b header) bool {
+		_, err = eachHeader(h, h.Name(), from, size, func(b header) bool {
 			if b.pos != first.pos && (b.end() > limit || b.LastOffset() >= until) {
 				return false
 			}
