@@ -56,7 +56,10 @@ func (s *shard) end(id string, p producer, commit bool, version int16, fresh int
 			}
 			next.nextProducerID = fresh
 		}
-		next.epoch, next.lastEpoch = t.epoch+1, t.epoch
+		if t.epoch < math.MaxInt16 { // else it was fenced with the last epoch, and this is the abort of nothing
+			next.epoch = t.epoch + 1
+		}
+		next.lastEpoch = t.epoch
 		answer.epoch = next.epoch
 		if next.nextProducerID != noProducerID {
 			answer = producer{next.nextProducerID, 0}
@@ -136,6 +139,9 @@ func (t *transaction) endV2(p producer, commit bool) verdict {
 	case completeAbort:
 		if commit {
 			return verdict{err: kerr.InvalidTxnState}
+		}
+		if t.epoch == math.MaxInt16 {
+			return verdict{} // timed out; the epoch that has fenced the producer is the last, it needs another producer id
 		}
 		return verdict{done: retry || !bumped}
 	case empty:

@@ -17,7 +17,8 @@ import (
 
 // job is a decided transaction whose markers are to be written.
 type job struct {
-	shard  int32 // partition of __transaction_state
+	owner  *shard // the life of the shard that has decided it; only to compare
+	shard  int32  // partition of __transaction_state
 	id     string
 	marker coordinator.Marker
 	todo   map[protocol.TopicPartition]struct{}
@@ -34,6 +35,7 @@ type markers struct {
 
 	mu    sync.Mutex // guards what follows, and the queues
 	nodes map[int32]*nodeQueue
+	jobs  map[string]*progress // by transactional id: one at a time
 }
 
 // nodeQueue holds what waits for one node.
@@ -42,10 +44,21 @@ type nodeQueue struct {
 	wake  chan struct{} // of capacity 1
 }
 
-// part is what one node has to do of a job. left counts the parts of the job that are not done; markers.mu guards it.
+// part is what one node has to do of a job.
 type part struct {
 	job
-	left *int
+	of *progress
+}
+
+// progress of a job. markers.mu guards it.
+//
+// A shard that is loaded anew sends what it finds decided, and does not know of the requests that its earlier life has under way. Were the transaction
+// complete before these arrive, they would end the next one: in transaction version 1 it has the same epoch. The later job therefore waits until the
+// requests of the earlier one are answered, and nothing more of that is sent.
+type progress struct {
+	left    int // parts that are not done
+	dropped bool
+	next    *job // in its place
 }
 
 // Queues that are no node's.
@@ -58,7 +71,7 @@ const (
 const retryPause = 100 * time.Millisecond
 
 func newMarkers(o Options, complete func(context.Context, job) error) *markers {
-	m := &markers{o: o, complete: complete, nodes: map[int32]*nodeQueue{}}
+	m := &markers{o: o, complete: complete, nodes: map[int32]*nodeQueue{}, jobs: map[string]*progress{}}
 	m.quit, m.stop = context.WithCancel(context.Background())
 	return m
 }
@@ -70,15 +83,37 @@ func (m *markers) close() {
 	m.wg.Wait()
 }
 
-// add takes a job. It does not block.
+// add takes a job, in place of an earlier one of the same transactional id. It does not block.
 func (m *markers) add(j job) {
-	left := 1
-	m.route(part{j, &left})
+	m.mu.Lock()
+	if earlier := m.jobs[j.id]; earlier != nil {
+		earlier.dropped, earlier.next = true, &j
+		m.mu.Unlock()
+		return
+	}
+	p := &progress{left: 1}
+	m.jobs[j.id] = p
+	m.mu.Unlock()
+	m.route(part{j, p})
+}
+
+// ended forgets a job of which nothing is under way any more, and begins the one that has come in its place.
+func (m *markers) ended(p part) {
+	m.mu.Lock()
+	delete(m.jobs, p.id)
+	next := p.of.next
+	m.mu.Unlock()
+	if next != nil {
+		m.add(*next)
+	}
 }
 
 // route splits a part over the nodes that lead its partitions now.
 func (m *markers) route(p part) {
 	byNode := map[int32]part{}
+	if m.isDropped(p) {
+		p.todo = nil
+	}
 	for tp := range p.todo {
 		node, ok := m.o.Leader(tp)
 		if !ok { // deleted: there is nothing to end any more
@@ -86,17 +121,19 @@ func (m *markers) route(p part) {
 		}
 		at, ok := byNode[node]
 		if !ok {
-			at = part{job{p.shard, p.id, p.marker, map[protocol.TopicPartition]struct{}{}}, p.left}
+			at = p
+			at.todo = map[protocol.TopicPartition]struct{}{}
 			byNode[node] = at
 		}
 		at.todo[tp] = struct{}{}
 	}
 	if len(byNode) == 0 {
-		byNode[nothing] = part{job{p.shard, p.id, p.marker, nil}, p.left}
+		p.todo = nil
+		byNode[nothing] = p
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	*p.left += len(byNode) - 1
+	p.of.left += len(byNode) - 1
 	for node, at := range byNode {
 		m.putLocked(node, at)
 	}
@@ -157,28 +194,51 @@ func (m *markers) run(node int32, q *nodeQueue) {
 // work does what it can of the parts and returns the others, each with what is left of it.
 func (m *markers) work(node int32, parts []part) (again []part) {
 	if node != nothing {
-		m.write(node, parts)
+		m.write(node, m.wanted(parts))
 	}
 	for _, p := range parts {
-		if len(p.todo) > 0 {
-			again = append(again, p)
-			continue
-		}
 		m.mu.Lock()
-		last := *p.left == 1
-		if !last {
-			*p.left--
+		dropped := p.of.dropped
+		done := dropped || len(p.todo) == 0
+		last := p.of.left == 1
+		if done && !last {
+			p.of.left--
 		}
 		m.mu.Unlock()
-		if !last {
-			continue
-		}
-		if err := m.complete(m.quit, p.job); err != nil && !isAny(err, kerr.NotCoordinator, kerr.CoordinatorLoadInProgress) && m.quit.Err() == nil {
-			m.o.Logger.Warn("cannot record that a transaction is complete, trying again", zap.String("txn_id", p.id), zap.Error(err))
+		switch {
+		case !done:
+			again = append(again, p)
+		case !last:
+		case dropped || m.completed(p):
+			m.ended(p)
+		default:
 			again = append(again, p)
 		}
 	}
 	return again
+}
+
+// wanted returns the parts whose job was not dropped.
+func (m *markers) wanted(parts []part) []part {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.of.dropped })
+}
+
+func (m *markers) isDropped(p part) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return p.of.dropped
+}
+
+// completed records that a job is done, and reports whether that was the end of it.
+func (m *markers) completed(p part) bool {
+	err := m.complete(m.quit, p.job)
+	if err == nil || isAny(err, kerr.NotCoordinator, kerr.CoordinatorLoadInProgress) || m.quit.Err() != nil {
+		return true
+	}
+	m.o.Logger.Warn("cannot record that a transaction is complete, trying again", zap.String("txn_id", p.id), zap.Error(err))
+	return false
 }
 
 // write sends the markers of all parts in one request and takes off what is done.
@@ -246,6 +306,9 @@ func (m *markers) written(parts []part, producerID int64, tp protocol.TopicParti
 func (c *Coordinator) complete(ctx context.Context, j job) error {
 	_, err := coordinator.Do(ctx, c.rt, j.shard, func(s *shard, reply *coordinator.Reply[struct{}]) []record {
 		reply.Done(struct{}{})
+		if s != j.owner {
+			return nil // the shard was loaded anew, and has its own job for it
+		}
 		return s.complete(j.id, j.marker)
 	})
 	return err

@@ -3,6 +3,7 @@ package txn
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -105,7 +106,7 @@ func (s *shard) settled(id string, fn func() []record) {
 // sendMarkers has the markers of a decided transaction written.
 func (s *shard) sendMarkers(id string, t *transaction) {
 	s.markers(job{
-		shard: s.env.Partition, id: id, todo: maps.Clone(t.partitions),
+		owner: s, shard: s.env.Partition, id: id, todo: maps.Clone(t.partitions),
 		marker: coordinator.Marker{
 			ProducerID: t.producerID, Epoch: t.epoch, CoordinatorEpoch: s.env.LeaderEpoch, Version: int8(t.version), Commit: t.state == prepareCommit,
 		},
@@ -116,7 +117,7 @@ func (s *shard) sendMarkers(id string, t *transaction) {
 func (s *shard) complete(id string, m coordinator.Marker) []record {
 	t := s.txns[id]
 	if t == nil || !t.state.isDecided() || t.producerID != m.ProducerID || t.epoch != m.Epoch {
-		return nil // of an earlier life of the shard
+		return nil // done already, though the answer said that it was not
 	}
 	done := completeAbort
 	if t.state == prepareCommit {
@@ -271,7 +272,7 @@ func (s *shard) check(id string, p producer) (*transaction, error) {
 	switch {
 	case t == nil, t.producerID != p.id:
 		return nil, kerr.InvalidProducerIDMapping
-	case t.epoch != p.epoch:
+	case t.epoch != p.epoch, t.epoch == math.MaxInt16: // which nobody is given
 		return nil, kerr.ProducerFenced
 	}
 	return t, nil
