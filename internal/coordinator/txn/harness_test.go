@@ -40,6 +40,7 @@ type harness struct {
 	mu         sync.Mutex
 	c          *Coordinator
 	logs       map[topicPartition]map[int64]*producerInLog // by producer id
+	moved      int32 // leaders are this many nodes further
 	leaderless map[topicPartition]bool
 	deleted    map[topicPartition]bool
 	refuse     error                                                           // of each marker
@@ -103,7 +104,7 @@ func newHarness(t *testing.T, keys ...string) *harness {
 			case h.leaderless[at]:
 				return -1, true
 			}
-			return at.Partition % 3, true
+			return (at.Partition + h.moved) % 3, true
 		},
 		WriteMarkers: h.writeMarkers,
 		Now:          time.Now,

@@ -287,16 +287,16 @@ func TestDecidedTransactionWaitsForItsPartitions(t *testing.T) {
 // TestMarkersUnderWayAtAReload: the coordinator is loaded anew while its markers are under way. Were the transaction complete before they arrive, they
 // would end the next transaction of the producer, which in version 1 has the same epoch.
 func TestMarkersUnderWayAtAReload(t *testing.T) {
-	for name, hold := range map[string]func(n int) bool{"the-first": func(n int) bool { return n == 1 }, "the-second": func(n int) bool { return n == 2 }} {
-		t.Run(name, func(t *testing.T) {
+	for _, moved := range []int32{0, 1} {
+		t.Run(fmt.Sprint("leader-moved-", moved), func(t *testing.T) {
 			machine(t, func(t *testing.T, h *harness) {
-				held := make(chan struct{})
+				held := map[int]chan struct{}{1: make(chan struct{}), 2: make(chan struct{})} // requests with markers, by number
 				h.intercept = func(_ *markersRequest, apply func()) (lost, err error) {
 					h.mu.Lock()
 					n := h.requests
 					h.mu.Unlock()
-					if hold(n) {
-						<-held
+					if release := held[n]; release != nil {
+						<-release
 					}
 					apply()
 					return nil, nil
@@ -321,15 +321,20 @@ func TestMarkersUnderWayAtAReload(t *testing.T) {
 				if _, err := h.end("x", p, true, 0); err != nil {
 					t.Fatal(err)
 				}
+				h.mu.Lock()
+				h.moved = moved
+				h.mu.Unlock()
 				h.epoch-- // the same epoch: it was the shard that had failed
 				h.reload()
-				time.Sleep(time.Second)
-				second := write()
-				close(held)
-				time.Sleep(time.Second)
-				if second == nil {
-					second = write()
+				var second *transactionInLog
+				for _, release := range []int{1 + int(moved), 2 - int(moved)} { // the first request last, when both can be under way
+					close(held[release])
+					time.Sleep(time.Second)
+					if second == nil {
+						second = write()
+					}
 				}
+				time.Sleep(time.Second)
 				if first.ended[at] != "commit" || second.ended[at] != "" {
 					t.Errorf("the first transaction: %s, the second, which is open: %s", first.ended[at], second.ended[at])
 				}
