@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"go.uber.org/zap"
 
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/log"
@@ -52,12 +53,27 @@ func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error
 func (p *Partition) append(s *replicaState, batches []byte, o log.AppendOptions) (log.Appended, error) {
 	a, err := onLog(p, func(l *log.Log) (log.Appended, error) { return l.Append(batches, o) })
 	if err != nil {
+		p.reportFull(err)
 		return log.Appended{}, fmt.Errorf("append to %s: %w", p.tp, err)
 	}
 	if p.advanceHighWatermark(s) {
 		p.watchers.wakeAll()
 	}
 	return a, nil
+}
+
+// reportFullEvery is how often a full disk is told of in the log: producers try again and again.
+const reportFullEvery = 10_000 // ms
+
+// reportFull says in the log that records are refused because the disk is full: whoever looks for the reason looks there.
+func (p *Partition) reportFull(err error) {
+	if !log.IsNoSpace(err) {
+		return
+	}
+	now, last := p.nowMs(), p.reportedFullMs.Load()
+	if now-last >= reportFullEvery && p.reportedFullMs.CompareAndSwap(last, now) {
+		p.logger.Error("records are refused, the disk is full", append(p.tp.Fields(), zap.Error(err))...)
+	}
 }
 
 // validateOptions turns a topic's configuration into the validator's.

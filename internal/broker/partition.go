@@ -25,6 +25,8 @@ type Partition struct {
 	state    atomic.Pointer[replicaState]
 	topic    atomic.Pointer[config.Topic] // the topic's effective configuration
 	watchers watchers
+
+	reportedFullMs atomic.Int64 // when the log was last told that the disk is full
 }
 
 // replicaState is what the metadata image says of this replica; it is replaced, never changed.
