@@ -9,7 +9,9 @@ import (
 )
 
 // verifiesTxns reports whether the first batch of a transaction needs the word of the transaction's coordinator (KIP-890).
-func (p *Partition) verifiesTxns() bool { return p.config().Bool("transaction.partition.verification.enable") }
+func (p *Partition) verifiesTxns() bool {
+	return p.config().Bool("transaction.partition.verification.enable")
+}
 
 // VerifyTxn begins to verify that a transaction includes the partition, for a batch of its producer. The guard goes with the batch into Append, after the
 // transaction's coordinator has confirmed; needed is false when it need not be asked, as the transaction is open here or verification is switched off.
