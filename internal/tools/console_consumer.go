@@ -1,17 +1,14 @@
 package tools
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/gokafka/gokafka/internal/client"
@@ -26,15 +23,14 @@ const consoleConsumerLog = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 type consoleConsumer struct {
 	*command
 
-	topic, include, whitelist, partition, offset, fromBeginning    *jopt.Option
-	bootstrap, group, isolation, maxMessages, timeout              *jopt.Option
-	formatter, formatterConfig, keyDeserializer, valueDeserializer *jopt.Option
-	skipOnError, systestEvents                                     *jopt.Option
-	formatterProperty, consumerProperty, consumerConfig            renamed
+	topic, include, whitelist, partition, offset, fromBeginning *jopt.Option
+	bootstrap, group, isolation, maxMessages, timeout           *jopt.Option
+	skipOnError, systestEvents                                  *jopt.Option
+	consumerProperty, consumerConfig                            renamed
+	formatting                                                  formatterOptions
 
 	properties client.Properties
-	format     messageFormatter
-	shown      int // records
+	out        *recordPrinter
 }
 
 func runConsoleConsumer(ctx context.Context, env *Env, args []string) int {
@@ -47,25 +43,7 @@ func runConsoleConsumer(ctx context.Context, env *Env, args []string) int {
 		return c.end(ctx, err)
 	}
 	err = c.run(ctx)
-	env.errorf("Processed a total of %d messages\n", c.shown)
-	if c.Has(c.systestEvents) {
-		env.println("shutdown_complete")
-	}
-	return c.status(ctx, err)
-}
-
-// status says what ended the tool. What the broker refuses ends it with 0, as in Java; what it never reached, with 1.
-func (c *consoleConsumer) status(ctx context.Context, err error) int {
-	switch {
-	case err == nil, errors.Is(err, errDone):
-		return 0
-	case errors.Is(err, errFailed):
-		return 1
-	case ended(ctx, err):
-		return interrupted
-	}
-	c.env.errorf("%s ERROR Unknown error when running consumer:  (%s)\n%s\n", c.env.stamp(), consoleConsumerLog, exceptionOf(err).String())
-	return 1
+	return c.out.end(ctx, err, c.Has(c.systestEvents))
 }
 
 func newConsoleConsumer(env *Env) *consoleConsumer {
@@ -83,20 +61,7 @@ func newConsoleConsumer(env *Env) *consoleConsumer {
 	c.timeout = c.Accepts("timeout-ms", "End when no record has come for so long.").WithRequiredArg("timeout_ms").OfType(jopt.Long)
 	c.skipOnError = c.Accepts("skip-message-on-error", "Go on after a record that cannot be shown.")
 	c.systestEvents = c.Accepts("enable-systest-events", "Print \"shutdown_complete\" at the end, for Kafka's own system tests.")
-	c.formatter = c.Accepts("formatter", "How records are shown: DefaultMessageFormatter, LoggingMessageFormatter or NoOpMessageFormatter.").
-		WithRequiredArg("class").DefaultsTo("org.apache.kafka.tools.consumer.DefaultMessageFormatter")
-	c.formatterConfig = c.Accepts("formatter-config", "File with such properties; [formatter-property] counts for more.").WithRequiredArg("config file")
-	c.keyDeserializer = c.Accepts("key-deserializer", "The class of the deserializer for keys.").WithRequiredArg("deserializer for keys")
-	c.valueDeserializer = c.Accepts("value-deserializer", "The class of the deserializer for values.").WithRequiredArg("deserializer for values")
-
-	const showing = " What is shown:\n print.timestamp=true|false\n print.key=true|false\n print.offset=true|false\n print.epoch=true|false\n" +
-		" print.partition=true|false\n print.headers=true|false\n print.value=true|false\n key.separator=<key.separator>\n line.separator=<line.separator>\n" +
-		" headers.separator=<headers.separator>\n null.literal=<null.literal>\n key.deserializer=<key.deserializer>\n value.deserializer=<value.deserializer>\n" +
-		" headers.deserializer=<headers.deserializer>\nDeserializers are those of org.apache.kafka.common.serialization."
-	c.formatterProperty = renamed{
-		c.Accepts("property", "(DEPRECATED)"+showing).WithRequiredArg("prop"),
-		c.Accepts("formatter-property", strings.TrimSpace(showing)).WithRequiredArg("prop"),
-	}
+	c.formatting.accept(c.command)
 	c.consumerProperty = renamed{
 		c.Accepts("consumer-property", "(DEPRECATED) Use --command-property instead.").WithRequiredArg("consumer_prop"),
 		c.Accepts("command-property", "A property of the consumer, key=value.").WithRequiredArg("consumer_prop"),
@@ -129,7 +94,7 @@ func (c *consoleConsumer) prepare() error {
 	if err := c.requires(c.bootstrap); err != nil {
 		return err
 	}
-	if err := c.Single(c.topic, c.include, c.whitelist, c.partition, c.offset, c.bootstrap, c.group, c.isolation, c.maxMessages, c.timeout, c.formatter); err != nil {
+	if err := c.Single(c.topic, c.include, c.whitelist, c.partition, c.offset, c.bootstrap, c.group, c.isolation, c.maxMessages, c.timeout); err != nil {
 		return err
 	}
 	if err := c.consumerProperties(); err != nil {
@@ -138,21 +103,9 @@ func (c *consoleConsumer) prepare() error {
 	if _, err := c.beginning(); err != nil {
 		return err
 	}
-	if err := c.checkRenamedForConsumer(c.formatterProperty); err != nil {
-		return err
-	}
-	return c.findFormat()
-}
-
-// checkRenamedForConsumer is checkRenamed in the words of this tool.
-func (c *consoleConsumer) checkRenamedForConsumer(p renamed) error {
-	if c.Has(p.old) && c.Has(p.new) {
-		return usagef("Options --%s and --%s cannot be specified together.", p.old.Name(), p.new.Name())
-	}
-	if c.Has(p.old) {
-		c.env.printf("Option --%s is deprecated and will be removed in a future version. Use --%s instead.\n", p.old.Name(), p.new.Name())
-	}
-	return nil
+	format, err := c.formatting.find(c.command)
+	c.out = newRecordPrinter(c.env, consoleConsumerLog, format)
+	return err
 }
 
 // consumerProperties gathers the properties of the consumer from file and command line.
@@ -226,22 +179,6 @@ func (c *consoleConsumer) beginning() (kgo.Offset, error) {
 	return kgo.NewOffset().At(n), nil
 }
 
-func (c *consoleConsumer) findFormat() error {
-	p, err := client.ReadProperties(c.Value(c.formatterConfig))
-	if err != nil {
-		return err
-	}
-	if v := c.Value(c.keyDeserializer); v != "" {
-		p["key.deserializer"] = v
-	}
-	if v := c.Value(c.valueDeserializer); v != "" {
-		p["value.deserializer"] = v
-	}
-	maps.Copy(p, keyValues(c.either(c.formatterProperty)))
-	c.format, err = findFormatter(c.env, c.Value(c.formatter), p)
-	return err
-}
-
 // options are the client's.
 func (c *consoleConsumer) options() ([]kgo.Opt, error) {
 	opts, err := consumerOptions(c.properties)
@@ -285,18 +222,14 @@ func (c *consoleConsumer) run(ctx context.Context) error {
 	defer cancel()
 	if !c.Has(c.partition) && !strings.EqualFold(c.properties["enable.auto.commit"], "false") {
 		if commitErr := cl.CommitMarkedOffsets(leaving); commitErr != nil && err == nil && ctx.Err() == nil {
-			c.logError("Error committing offsets:", commitErr)
+			c.out.log("Error committing offsets:", commitErr)
 		}
 	}
 	if leaveErr := cl.LeaveGroupContext(leaving); leaveErr != nil && err == nil && ctx.Err() == nil {
-		c.logError("Error leaving the group:", leaveErr)
+		c.out.log("Error leaving the group:", leaveErr)
 	}
 	cl.CloseAllowingRebalance()
 	return err
-}
-
-func (c *consoleConsumer) logError(what string, err error) {
-	c.env.errorf("%s ERROR %s  (%s)\n%s\n", c.env.stamp(), what, consoleConsumerLog, exceptionOf(err).String())
 }
 
 // mostAtOnce keeps a poll small enough that its records' memory can be used again soon.
@@ -308,83 +241,36 @@ func (c *consoleConsumer) consume(ctx context.Context, cl *kgo.Client) error {
 	if c.Has(c.maxMessages) {
 		left = int(c.Int(c.maxMessages))
 	}
-	out := &printer{to: bufio.NewWriterSize(c.env.Stdout, 256<<10)}
 	for left != 0 {
 		most := mostAtOnce
 		if left > 0 {
 			most = min(left, most)
 		}
-		fetches, err := c.poll(ctx, cl, most)
+		fetches, err := c.out.poll(ctx, cl, most, timeToWait(c.command, c.timeout))
 		if err != nil {
 			return err
 		}
-		n, err := c.print(cl, fetches, out)
+		n, err := c.print(cl, fetches)
 		if left > 0 {
 			left -= n
 		}
-		if flushErr := out.to.Flush(); err == nil && flushErr != nil {
-			err = errWriting
-		}
-		if errors.Is(err, errWriting) {
-			c.env.errorf("Unable to write to standard out, closing consumer.\n")
-			return errDone
-		}
-		if err != nil {
+		if err = c.out.flush(err); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// errWriting is that nobody reads what is printed any more.
-var errWriting = errors.New("standard output is closed")
-
-// poll waits for records. errDone: there is no use in waiting on, and why has been said.
-func (c *consoleConsumer) poll(ctx context.Context, cl *kgo.Client, most int) (kgo.Fetches, error) {
-	waiting, cancel := ctx, context.CancelFunc(func() {})
-	if c.Has(c.timeout) && c.Int64(c.timeout) >= 0 {
-		waiting, cancel = context.WithTimeout(ctx, time.Duration(c.Int64(c.timeout))*time.Millisecond)
-	}
-	defer cancel()
-	for {
-		fetches := cl.PollRecords(waiting, most)
-		if ctx.Err() != nil && fetches.NumRecords() == 0 {
-			return nil, ctx.Err()
-		}
-		for _, e := range fetches.Errors() {
-			if waiting.Err() == nil && !passing(e.Err) {
-				c.logError("Error processing message, terminating consumer process:", e.Err)
-				return nil, errDone
-			}
-		}
-		switch {
-		case fetches.NumRecords() > 0:
-			return fetches, nil
-		case waiting.Err() != nil:
-			c.env.errorf("%s ERROR Error processing message, terminating consumer process:  (%s)\n%sTimeoutException\n", c.env.stamp(), consoleConsumerLog, kafkaErrors)
-			return nil, errDone
-		}
-	}
-}
-
-// passing reports whether the client goes on by itself after an error of a poll.
-func passing(err error) bool {
-	_, lost := errors.AsType[*kgo.ErrDataLoss](err) // it begins anew where auto.offset.reset says
-	return lost || kerr.IsRetriable(err) || errors.Is(err, context.DeadlineExceeded)
-}
-
-// printer is where records go, with the memory that they are shown in.
-type printer struct {
-	to   *bufio.Writer
-	text []byte
-}
-
 // print shows the records of a poll and returns how many that were.
-func (c *consoleConsumer) print(cl *kgo.Client, fetches kgo.Fetches, out *printer) (n int, err error) {
+func (c *consoleConsumer) print(cl *kgo.Client, fetches kgo.Fetches) (n int, err error) {
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		shown := 0
 		for ; shown < len(p.Records) && err == nil; shown++ {
-			err = c.show(p.Records[shown], out)
+			err = c.out.show(p.Records[shown])
+			if c.Has(c.skipOnError) && err != nil && !errors.Is(err, errWriting) {
+				c.out.log("Error processing message, skipping this message: ", err)
+				err = nil
+			}
 		}
 		n += shown
 		if shown > 0 && !c.Has(c.partition) {
@@ -392,19 +278,4 @@ func (c *consoleConsumer) print(cl *kgo.Client, fetches kgo.Fetches, out *printe
 		}
 	})
 	return n, err
-}
-
-// show writes a record.
-func (c *consoleConsumer) show(r *kgo.Record, out *printer) error {
-	c.shown++
-	var err error
-	out.text, err = c.format(out.text[:0], r)
-	if err != nil && c.Has(c.skipOnError) {
-		c.logError("Error processing message, skipping this message: ", err)
-		err = nil
-	}
-	if _, writeErr := out.to.Write(out.text); writeErr != nil { // the columns before the one that failed, as Java
-		return errWriting
-	}
-	return err
 }

@@ -13,4 +13,4 @@ func All() []Tool {
 }
 
 // Tools that make topics, and write and read records.
-var recordTools = []Tool{topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool, brokerAPIVersionsTool, deleteRecordsTool, consumerPerfTool, producerPerfTool}
+var recordTools = []Tool{topicsTool, consoleProducerTool, consoleConsumerTool, getOffsetsTool, brokerAPIVersionsTool, deleteRecordsTool, consumerPerfTool, producerPerfTool, consoleShareConsumerTool}
