@@ -91,4 +91,10 @@ var nativeRecordCases = map[string][]string{
 		"kafka-consumer-perf-test --topic r-p --num-records 5 --reporting-interval 0",
 		"kafka-consumer-perf-test --topic r-p --messages 9000 --timeout 5000",
 	},
+	"kafka-console-share-consumer": {
+		"kafka-console-share-consumer",
+		"kafka-console-share-consumer --topic x --reject --release",
+		"kafka-console-share-consumer --topic x --group a --consumer-property group.id=b",
+		"kafka-console-share-consumer --topic x --formatter nope",
+	},
 }
