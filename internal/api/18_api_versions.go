@@ -2,13 +2,14 @@ package api
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/protocol"
 	"github.com/gokafka/gokafka/internal/server"
 )
@@ -22,26 +23,66 @@ import (
 //   - supported features are those this node has registered, finalized ones those of the metadata image; the epoch is
 //     the offset of the image.
 //
+// A client asks once for each connection, monitors ask all the time: the encoded answers are kept until the image changes.
+//
 // Version notes:
 //   - v1: throttle time.
 //   - v3: client software name and version (KIP-511), INVALID_REQUEST when they do not match Kafka's pattern; features
 //     (KIP-584).
 //   - v4: features whose lowest level is 0 are listed (KAFKA-17492: older clients cannot read them).
 
-func (s *session) apiVersions(_ context.Context, req *kmsg.ApiVersionsRequest) (*kmsg.ApiVersionsResponse, error) {
-	resp := req.ResponseKind().(*kmsg.ApiVersionsResponse)
+func (s *session) apiVersions(_ context.Context, req *kmsg.ApiVersionsRequest) (server.Response, error) {
 	if req.Version >= 3 {
 		if !validSoftware(req.ClientSoftwareName) || !validSoftware(req.ClientSoftwareVersion) {
+			resp := protocol.NewResponse(req).(*kmsg.ApiVersionsResponse)
 			resp.ErrorCode = kerr.InvalidRequest.Code
-			return resp, nil
+			return s.reply(resp), nil
 		}
 		s.software = req.ClientSoftwareName + " " + req.ClientSoftwareVersion
 	}
-	resp.ApiKeys = servedAPIs()
 	image := s.api.Metadata.Image()
-	if b := image.Broker(s.api.NodeID); b != nil {
+	known := &s.api.versionsAnswers[req.Version]
+	a := known.Load()
+	if a == nil || a.image != image {
+		resp := protocol.NewResponse(req).(*kmsg.ApiVersionsResponse)
+		s.api.fillVersions(resp, image)
+		a = &versionsAnswer{image: image, frame: protocol.AppendResponse(nil, 0, resp)}
+		known.Store(a)
+	}
+	s.versions = versionsFrame{a.frame, s.header.CorrelationID}
+	return &s.versions, nil
+}
+
+// versionsAnswer is the frame that answers a version of the request as long as the image is this one.
+type versionsAnswer struct {
+	image *metadata.Image
+	frame []byte
+}
+
+// versionsFrame is that frame for one request.
+type versionsFrame struct {
+	frame         []byte
+	correlationID int32
+}
+
+// AppendTo implements server.Response.
+func (f *versionsFrame) AppendTo(dst []byte) []byte {
+	at := len(dst)
+	dst = append(dst, f.frame...)
+	binary.BigEndian.PutUint32(dst[at+4:], uint32(f.correlationID))
+	return dst
+}
+
+// fillVersions fills in what this node serves and which features the cluster has.
+func (a *API) fillVersions(resp *kmsg.ApiVersionsResponse, image *metadata.Image) {
+	for key, e := range table {
+		if e.served() {
+			resp.ApiKeys = append(resp.ApiKeys, apiVersion(int16(key), e))
+		}
+	}
+	if b := image.Broker(a.NodeID); b != nil {
 		for _, f := range b.Features {
-			if f.Min == 0 && req.Version < 4 {
+			if f.Min == 0 && resp.Version < 4 {
 				continue
 			}
 			sf := kmsg.NewApiVersionsResponseSupportedFeature()
@@ -62,19 +103,7 @@ func (s *session) apiVersions(_ context.Context, req *kmsg.ApiVersionsRequest) (
 		return strings.Compare(a.Name, b.Name)
 	})
 	resp.FinalizedFeaturesEpoch = image.Offset()
-	return resp, nil
 }
-
-// servedAPIs lists the dispatch table. All answers share the list, which nobody changes: a client asks once for each connection, monitors all the time.
-var servedAPIs = sync.OnceValue(func() []kmsg.ApiVersionsResponseApiKey {
-	var all []kmsg.ApiVersionsResponseApiKey
-	for key, e := range table {
-		if e.served() {
-			all = append(all, apiVersion(int16(key), e))
-		}
-	}
-	return slices.Clip(all)
-})
 
 // apiVersionsUnsupported answers an ApiVersions request of a version that this broker does not know.
 func (s *session) apiVersionsUnsupported() server.Response {

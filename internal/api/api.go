@@ -2,6 +2,7 @@ package api
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
@@ -41,6 +42,8 @@ type API struct {
 	// creating is held, one place, by whoever creates topics on demand, so that clients which ask for the same new topic
 	// at the same time all find it created by the first.
 	creating chan struct{}
+	// versionsAnswers are those of ApiVersions, by version.
+	versionsAnswers [5]atomic.Pointer[versionsAnswer]
 	// misled holds the listeners, by name, whose clients have been warned about.
 	misled sync.Map
 }

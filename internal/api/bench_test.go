@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gokafka/gokafka/internal/protocol"
 	"github.com/gokafka/gokafka/internal/server"
@@ -47,6 +48,23 @@ func repeatProduce(t testing.TB, tb *testBroker, c *testClient, valueBytes int) 
 	}
 }
 
+// repeatVersions returns a function that asks for ApiVersions once more.
+func repeatVersions(t testing.TB, c *testClient) func() {
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "franz-go", "v1.2.3"
+	frame := c.encode(req)
+	var buf []byte
+	return func() { buf = exchange(t, c.session, frame, buf) }
+}
+
+func BenchmarkApiVersions(b *testing.B) {
+	run := repeatVersions(b, newTestBroker(b).client())
+	b.ReportAllocs()
+	for b.Loop() {
+		run()
+	}
+}
+
 // repeatFetch returns a function that fetches the same records once more.
 func repeatFetch(t testing.TB, tb *testBroker, c *testClient, valueBytes int) func() {
 	frame := fetchFrameOf(t, tb, c, valueBytes)
@@ -66,17 +84,19 @@ func fetchFrameOf(t testing.TB, tb *testBroker, c *testClient, valueBytes int) [
 
 // TestAllocationsOfTheDataPath bounds the garbage of a request, which must not grow with its records.
 func TestAllocationsOfTheDataPath(t *testing.T) {
-	tb := newTestBroker(t)
-	c := tb.client()
 	for _, tc := range []struct {
 		name string
-		run  func()
+		run  func(tb *testBroker, c *testClient) func()
 		most float64
 	}{
-		{"produce", repeatProduce(t, tb, c, 10_000), 16},
-		{"fetch", repeatFetch(t, tb, c, 10_000), 12},
+		{"produce", func(tb *testBroker, c *testClient) func() { return repeatProduce(t, tb, c, 10_000) }, 12},
+		{"produce of ten times the bytes", func(tb *testBroker, c *testClient) func() { return repeatProduce(t, tb, c, 100_000) }, 12},
+		{"fetch", func(tb *testBroker, c *testClient) func() { return repeatFetch(t, tb, c, 10_000) }, 5},
+		{"fetch of ten times the bytes", func(tb *testBroker, c *testClient) func() { return repeatFetch(t, tb, c, 100_000) }, 5},
+		{"ApiVersions", func(_ *testBroker, c *testClient) func() { return repeatVersions(t, c) }, 6},
 	} {
-		if got := testing.AllocsPerRun(100, tc.run); got > tc.most {
+		tb := newTestBroker(t)
+		if got := testing.AllocsPerRun(100, tc.run(tb, tb.client())); got > tc.most {
 			t.Errorf("%s: %.0f allocations a request, %.0f are known", tc.name, got, tc.most)
 		}
 	}

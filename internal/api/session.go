@@ -29,6 +29,7 @@ type session struct {
 
 	// Reused from request to request: the answer to a request is written before the next request is read.
 	frame          kmsgFrame
+	versions       versionsFrame
 	produceScratch produceScratch
 	fetchScratch   fetchScratch
 }

@@ -85,6 +85,30 @@ func bytesOf(v any) []byte {
 	return nil
 }
 
+// The answers are kept, but not longer than the image that they tell of.
+func TestApiVersionsFollowTheImage(t *testing.T) {
+	tb := newTestBroker(t)
+	c := tb.client()
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = 3, "franz-go", "v1.2.3"
+	epochs := []int64{}
+	for _, topic := range []string{"", "one", "two"} {
+		if topic != "" {
+			tb.createTopic(topic, 1)
+		}
+		for range 2 {
+			resp := answer[*kmsg.ApiVersionsResponse](c, req)
+			if want := tb.api.Metadata.Image().Offset(); resp.FinalizedFeaturesEpoch != want {
+				t.Errorf("epoch %d, want that of the image, %d", resp.FinalizedFeaturesEpoch, want)
+			}
+			epochs = append(epochs, resp.FinalizedFeaturesEpoch)
+		}
+	}
+	if epochs[0] == epochs[5] {
+		t.Errorf("the image has not changed: %v", epochs)
+	}
+}
+
 func TestApiVersions(t *testing.T) {
 	tb := newTestBroker(t)
 	c := tb.client()

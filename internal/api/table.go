@@ -37,7 +37,7 @@ func init() {
 		15: handle(0, 6, (*session).describeGroups),
 		16: handle(0, 5, (*session).listGroups),
 		17: handle(0, 1, (*session).saslHandshake),
-		18: handle(0, 4, (*session).apiVersions),
+		18: handleRaw(0, 4, (*session).apiVersions),
 		19: handle(0, 7, (*session).createTopics),
 		20: handle(0, 6, (*session).deleteTopics),
 		21: handle(0, 2, (*session).deleteRecords),
