@@ -61,7 +61,7 @@ var doors = map[string][]string{
 	"os/exec":   {},
 	"os/signal": {"internal/cli"},
 	"net":       {"internal/cli", "internal/client", "internal/node", "internal/server", "internal/protocol/client.go", "internal/api", "kafkatest"},
-	"net/http":  {"internal/client"}, // tokens of OAUTHBEARER
+	"net/http":  {"internal/client"},   // tokens of OAUTHBEARER
 	"log":       {"internal/wire/gen"}, // the standard logger; ours is zap, handed down
 	"log/slog":  {},
 	"unsafe":    {},
