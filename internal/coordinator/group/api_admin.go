@@ -63,7 +63,7 @@ func (c *Coordinator) ListGroups(ctx context.Context, _ Client, req *kmsg.ListGr
 		switch {
 		case errors.Is(err, kerr.NotCoordinator): // unloaded meanwhile: another node lists these
 		case err != nil:
-			resp.ErrorCode, resp.Groups = protocol.ErrorCode(journalError(err)), nil
+			resp.ErrorCode, resp.Groups = protocol.ErrorCode(coordinator.ClientError(err)), nil
 			return resp
 		default:
 			resp.Groups = append(resp.Groups, groups...)

@@ -81,7 +81,7 @@ func (c *Coordinator) commitInTxn(ctx context.Context, req *kmsg.TxnOffsetCommit
 		reply.Done(codes)
 		return records
 	})
-	return codes, journalError(err)
+	return codes, coordinator.ClientError(err)
 }
 
 // commitInTxn returns the records of a transactional commit and the error code of each partition, in the order of topics.

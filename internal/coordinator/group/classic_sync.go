@@ -103,7 +103,7 @@ func (g *classic) resetAssignments(err error) {
 	for _, m := range g.members {
 		m.assignment = nil
 		if m.sync != nil {
-			m.sync.fail(journalError(err))
+			m.sync.fail(coordinator.ClientError(err))
 			g.syncAnswered(m)
 		}
 	}

@@ -106,23 +106,7 @@ func do[R any](ctx context.Context, c *Coordinator, groupID string, fn func(*sha
 		return none, kerr.CoordinatorNotAvailable
 	}
 	r, err := coordinator.Do(ctx, c.rt, PartitionFor(groupID, n), fn)
-	return r, journalError(err)
-}
-
-// journalError translates errors of the log under the coordinator into those that its clients expect, and know how to retry.
-func journalError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case isAny(err, kerr.UnknownTopicOrPartition, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut,
-		context.Canceled, context.DeadlineExceeded):
-		return kerr.CoordinatorNotAvailable
-	case isAny(err, kerr.NotLeaderForPartition, kerr.KafkaStorageError, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch):
-		return kerr.NotCoordinator
-	case isAny(err, kerr.MessageTooLarge, kerr.RecordListTooLarge):
-		return kerr.UnknownServerError
-	}
-	return err
+	return r, coordinator.ClientError(err)
 }
 
 func isAny(err error, targets ...error) bool {

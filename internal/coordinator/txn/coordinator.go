@@ -121,7 +121,7 @@ func do[R any](ctx context.Context, c *Coordinator, id string, fn func(*shard, *
 		return none, kerr.NotCoordinator
 	}
 	r, err := coordinator.Do(ctx, c.rt, coordinator.PartitionFor(id, n), fn)
-	return r, journalError(err)
+	return r, coordinator.ClientError(err)
 }
 
 // withProducerID is do for what may need a new producer id.
@@ -136,22 +136,6 @@ func withProducerID[R any](ctx context.Context, c *Coordinator, id string, fn fu
 			return r, err
 		}
 	}
-}
-
-// journalError translates errors of the log under the coordinator into those that its clients expect, as TransactionStateManager of Kafka.
-func journalError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case isAny(err, kerr.UnknownTopicOrPartition, kerr.NotEnoughReplicas, kerr.NotEnoughReplicasAfterAppend, kerr.RequestTimedOut,
-		context.Canceled, context.DeadlineExceeded):
-		return kerr.CoordinatorNotAvailable
-	case isAny(err, kerr.NotLeaderForPartition, kerr.KafkaStorageError, kerr.FencedLeaderEpoch, kerr.UnknownLeaderEpoch):
-		return kerr.NotCoordinator
-	case isAny(err, kerr.MessageTooLarge, kerr.RecordListTooLarge):
-		return kerr.UnknownServerError
-	}
-	return err
 }
 
 func isAny(err error, targets ...error) bool {
