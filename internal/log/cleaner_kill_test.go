@@ -120,20 +120,20 @@ func (k *killedLife) live(recoveryPoint int64) (*vfs.Mem, *ledger) {
 	return k.then, k.book
 }
 
-// appendAll writes each key once, and now and then once more, as a producer does
-// that got no answer.
+// appendAll writes each key once, and batches now and then once more, as a producer
+// does that got no answer.
 func (k *killedLife) appendAll(tl *testLog, rng *rand.Rand) {
-	var last []string
+	var written [][]string
+	fresh := []float64{0.1, 0.5, 0.9}[rng.IntN(3)] // the fewer new keys, the more segments go together into one
 	for n := 0; !k.dead() && !k.t.Failed(); n++ {
-		keys := last
-		if keys == nil || rng.IntN(6) > 0 {
-			keys = nil
+		var keys []string
+		if len(written) > 0 && rng.Float64() > fresh {
+			keys = written[rng.IntN(len(written))]
+		} else {
 			for i := range 1 + rng.IntN(4) {
 				keys = append(keys, fmt.Sprintf("%s/%d.%d", k.what, n, i))
 			}
-		}
-		if rng.IntN(4) == 0 {
-			last = keys
+			written = append(written, keys)
 		}
 		o := plain
 		o.Codec = protocol.Codec(rng.IntN(5))
