@@ -32,7 +32,7 @@ cross: ## gokafka built and vetted for every system that it is made for
 	@for target in $(PLATFORMS); do \
 	  echo "build and vet for $$target"; \
 	  export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
-	  $(GO) build -o /dev/null ./cmd/gokafka && $(GO) vet ./cmd/... ./internal/... || exit 1; \
+	  $(GO) build -trimpath -o /dev/null ./cmd/gokafka && $(GO) vet -trimpath ./cmd/... ./internal/... || exit 1; \
 	done
 
 lint: vet ## gofmt, go vet, staticcheck, and the import rules of internal/arch_test.go
