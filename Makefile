@@ -9,7 +9,7 @@ PKG         ?= ./...
 PLATFORMS    = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race vet cross lint fuzz compat differential exchange image compat-containers dist bench check ci clean
+.PHONY: help build test race vet cross lint fuzz compat differential exchange image compat-containers dist bench benchcmp check ci clean
 
 help: ## print this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,11 @@ compat-containers: ## the images run by podman and by the real Testcontainers mo
 dist: ## what a release has, for all platforms: archives, deb, rpm, wheels, npm packages, SBOMs, checksums (PLATFORMS=host)
 	$(GO) run ./packaging/dist -version '$(VERSION)' -platforms '$(PLATFORMS)' -o dist
 
-bench: build ## gokafka and Apache Kafka 4.3.1 measured side by side (PART=recovery, ROUNDS=1)
-	$(GO) run ./bench -part '$(PART)' -n $(or $(ROUNDS),3) -o bench/RESULTS.md
+bench: build ## gokafka and Apache Kafka 4.3.1 measured side by side, into bench/RESULTS.md (PART='produce|fetch', ROUNDS=1)
+	$(GO) run ./bench -part '$(PART)' -n $(or $(ROUNDS),3) -o bench/RESULTS.md $(BENCH_FLAGS)
+
+benchcmp: ## micro-benchmarks of this tree against another commit, by benchstat (REF=v0.1.0, BENCH=Fetch, COUNT=6; by default the last commit)
+	GO='$(GO)' bench/compare.sh '$(or $(REF),HEAD)' '$(or $(BENCH),.)' $(or $(COUNT),6)
 
 check: ## what CI runs
 	.ci/run
