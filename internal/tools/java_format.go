@@ -23,19 +23,21 @@ func fixed(f float64, decimals int) string {
 // simpleDate shows a time in the letters of java.text.SimpleDateFormat.
 func simpleDate(pattern string, t time.Time) string {
 	var b strings.Builder
+	quoted := false
 	for i := 0; i < len(pattern); {
 		c := pattern[i]
-		if c == '\'' {
-			end := strings.IndexByte(pattern[i+1:], '\'')
-			switch {
-			case end < 0:
-				return b.String() + pattern[i+1:]
-			case end == 0:
-				b.WriteByte('\'')
-			default:
-				b.WriteString(pattern[i+1 : i+1+end])
-			}
-			i += end + 2
+		switch {
+		case strings.HasPrefix(pattern[i:], "''"): // stands for one, within quotes and without
+			b.WriteByte('\'')
+			i += 2
+			continue
+		case c == '\'':
+			quoted = !quoted
+			i++
+			continue
+		case quoted:
+			b.WriteByte(c)
+			i++
 			continue
 		}
 		n := 1

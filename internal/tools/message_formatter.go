@@ -26,6 +26,16 @@ func findFormatter(env *Env, class string, p client.Properties) (messageFormatte
 		return newDefaultFormatter(env, p).append, nil
 	case "LoggingMessageFormatter": // the same, and a log line at level INFO, which Kafka's tools do not show
 		return newDefaultFormatter(env, p).append, nil
+	case "OffsetsMessageFormatter":
+		return coordinatorFormatter("group", 0, 1), nil
+	case "GroupMetadataMessageFormatter":
+		return coordinatorFormatter("group", 2), nil
+	case "ShareGroupMessageFormatter":
+		return coordinatorFormatter("group", 10, 11, 12, 13, 14, 15), nil
+	case "TransactionLogMessageFormatter":
+		return coordinatorFormatter("transaction"), nil
+	case "group.share.ShareGroupStateMessageFormatter":
+		return coordinatorFormatter("share"), nil
 	case "NoOpMessageFormatter":
 		return func(out []byte, _ *kgo.Record) ([]byte, error) { return out, nil }, nil
 	}

@@ -22,7 +22,8 @@ type formatterOptions struct {
 }
 
 func (o *formatterOptions) accept(c *command) {
-	o.class = c.Accepts("formatter", "How records are shown: DefaultMessageFormatter, LoggingMessageFormatter or NoOpMessageFormatter.").
+	o.class = c.Accepts("formatter", "How records are shown: DefaultMessageFormatter, LoggingMessageFormatter, NoOpMessageFormatter, and for Kafka's own topics "+
+		"OffsetsMessageFormatter, GroupMetadataMessageFormatter, ShareGroupMessageFormatter, TransactionLogMessageFormatter.").
 		WithRequiredArg("class").DefaultsTo("org.apache.kafka.tools.consumer.DefaultMessageFormatter")
 	o.config = c.Accepts("formatter-config", "File with such properties; [formatter-property] counts for more.").WithRequiredArg("config file")
 	o.keyDeserializer = c.Accepts("key-deserializer", "The class of the deserializer for keys.").WithRequiredArg("deserializer for keys")
