@@ -193,7 +193,7 @@ func TestCleanSurvivesACrashAtEveryStep(t *testing.T) {
 		for _, left := range []struct {
 			how  string
 			disk *vfs.Mem
-		}{{"nothing unsynced", disk.CrashClone(nil)}, {"a part", disk.CrashClone(rng)}, {"a part of each", disk.CrashCloneReordered(rng)}, {"everything", killClone(t, disk)}} {
+		}{{"nothing unsynced", disk.CrashClone(nil)}, {"a part", disk.CrashClone(rng)}, {"a part of each", disk.CrashCloneReordered(rng)}, {"everything", disk.KillClone()}} {
 			checkClean(t, what+", left "+left.how, left.disk, original, end)
 		}
 	}
@@ -204,19 +204,6 @@ func TestCleanSurvivesACrashAtEveryStep(t *testing.T) {
 		t.Errorf("%d steps: this is no crash test", step)
 	}
 	checkClean(t, "no crash", disk, original, end)
-}
-
-// killClone copies the disk as it is: what a process leaves that was killed.
-func killClone(t *testing.T, disk *vfs.Mem) *vfs.Mem {
-	t.Helper()
-	out := vfs.NewMem()
-	must(t, out.MkdirAll(testDir))
-	for name := range files(t, disk, testDir) {
-		b, err := disk.ReadFile(testDir + "/" + name)
-		must(t, err)
-		must(t, out.WriteFileAtomic(testDir+"/"+name, b, true))
-	}
-	return out
 }
 
 // TestOpenSurvivesACrashWhileItCompletesASwap crashes at every step of a recovery

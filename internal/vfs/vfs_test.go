@@ -129,6 +129,33 @@ func TestCrashLosesNamesThatWereNotSynced(t *testing.T) {
 	}
 }
 
+func TestKillLosesNothing(t *testing.T) {
+	m, root := newMem(t)
+	must(t, m.WriteFileAtomic(root+"/old", []byte("1"), true))
+	must(t, m.Rename(root+"/old", root+"/new"))
+	f, err := m.Create(root + "/torn")
+	must(t, err)
+	for range 3 {
+		_, err = f.Write([]byte("never synced "))
+		must(t, err)
+	}
+	_, err = m.Lock(root + "/.lock")
+	must(t, err)
+	c := m.KillClone()
+	must(t, m.Remove(root+"/new"))
+	for name, want := range map[string]string{"new": "1", "torn": "never synced never synced never synced "} {
+		if got, err := c.ReadFile(root + "/" + name); err != nil || string(got) != want {
+			t.Errorf("%s holds %q, %v", name, got, err)
+		}
+	}
+	if _, err := c.Stat(root + "/old"); err == nil {
+		t.Error("a renamed file has its old name too")
+	}
+	if _, err := c.Lock(root + "/.lock"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestCrashForgetsLocks(t *testing.T) {
 	m, root := newMem(t)
 	must(t, m.SyncDir("/"))
