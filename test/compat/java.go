@@ -15,7 +15,7 @@ import (
 
 // javaScenarios are the tutorial, step by step, with the stock command line tools.
 var javaScenarios = []string{"topics", "producer", "broker-list", "keys", "consumer", "partition", "group", "groups", "reset", "get-offsets", "versions",
-	"configs", "log-dirs", "delete-records", "verifiable", "perf", "delete"}
+	"configs", "log-dirs", "delete-records", "verifiable", "perf", "delete", "transactions", "txn-perf", "kafka-transactions", "kip848", "streams"}
 
 func javaRows() []row {
 	var all []row
@@ -24,6 +24,11 @@ func javaRows() []row {
 		r.run = func(ctx context.Context, e *env, r row, b broker) error { return runJava(ctx, e, r, v.version, b) }
 		if v.version == "4" { // its console producer has no --broker-list any more
 			r.scenarios = slices.DeleteFunc(slices.Clone(javaScenarios), func(s string) bool { return s == "broker-list" })
+		}
+		if v.version == "28" {
+			r.scenarios = slices.DeleteFunc(slices.Clone(r.scenarios), func(s string) bool {
+				return slices.Contains([]string{"txn-perf", "kafka-transactions", "kip848", "streams"}, s)
+			})
 		}
 		r.notOn = map[string]map[string]string{"apache-28": {
 			"reset":   "in 2.8 a group goes with the last of its offsets",
@@ -54,6 +59,7 @@ func runJava(ctx context.Context, e *env, r row, version string, b broker) error
 		"topics": j.topics, "producer": j.producer, "broker-list": j.brokerList, "keys": j.keys, "consumer": j.consumer, "partition": j.partition,
 		"group": j.group, "groups": j.groups, "reset": j.reset, "get-offsets": j.getOffsets, "versions": j.versions, "configs": j.configs,
 		"log-dirs": j.logDirs, "delete-records": j.deleteRecords, "verifiable": j.verifiable, "perf": j.perf, "delete": j.delete,
+		"transactions": j.transactions, "txn-perf": j.txnPerf, "kafka-transactions": j.kafkaTransactions, "kip848": j.kip848, "streams": j.streams,
 	})
 }
 

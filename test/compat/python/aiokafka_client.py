@@ -8,7 +8,7 @@ import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 import harness
 from harness import equal, fresh, main
@@ -322,6 +322,59 @@ async def pattern():
         equal((await take(c, 1))[0].value, b"a")
         await produce(word + "-b", [b"b"])
         equal((await take(c, 1))[0].value, b"b")
+
+
+@scenario
+async def transactions():
+    source, out, name = await create("txn-in"), await create("txn-out"), fresh("txn")
+    await produce(source, [b"%d" % i for i in range(40)])
+    tp = TopicPartition(source, 0)
+    p = producer(transactional_id=name, transaction_timeout_ms=20000)
+    await p.start()
+    async with using(consumer(source, group_id=name, enable_auto_commit=False, isolation_level="read_committed")) as c:
+        copied, rounds = 0, 0
+        while copied < 40:
+            records = await take(c, 5)
+            await p.begin_transaction()
+            for r in records:
+                await p.send(out, r.value, partition=0)
+            await p.send_offsets_to_transaction({tp: records[-1].offset + 1}, name)
+            rounds += 1
+            if rounds % 3 == 2:
+                await p.abort_transaction()
+                c.seek(tp, records[0].offset)
+            else:
+                await p.commit_transaction()
+                copied += 5
+
+        async def committed():
+            equal(await c.committed(tp), 40, "committed offset")
+        await eventually(committed)
+
+    async def copies(n):
+        async with using(consumer(isolation_level="read_committed")) as r:
+            r.assign([TopicPartition(out, 0)])
+            await r.seek_to_beginning()
+            got = [m.value for m in await take(r, n)]
+            try:
+                got.append(await asyncio.wait_for(r.getone(), 1))
+            except asyncio.TimeoutError:
+                pass
+            return got
+    want = [b"%d" % i for i in range(40)]
+    equal(await copies(40), want, "copied")
+    # A second producer of the same id aborts what the first has left open, and fences it.
+    await p.begin_transaction()
+    await p.send_and_wait(out, b"lost", partition=0)
+    async with using(producer(transactional_id=name)) as second:
+        async with second.transaction():
+            await second.send(out, b"kept", partition=0)
+    try:
+        await p.commit_transaction()
+        raise AssertionError("the fenced producer could commit")
+    except KafkaError:
+        pass
+    equal(await copies(41), want + [b"kept"])
 
 
 main()

@@ -7,7 +7,7 @@ from confluent_kafka import (OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGro
                              TopicPartition)
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
-from harness import equal, eventually, fresh, main, scenario
+from harness import Skip, equal, eventually, fresh, main, scenario
 
 BROKER = sys.argv[1]
 
@@ -343,6 +343,109 @@ def pattern():
     equal(take(c, 1)[0].value(), b"a")
     produce(word + "-b", [b"b"])
     equal(take(c, 1)[0].value(), b"b")
+    c.close()
+
+
+def transactional(name, **options):
+    p = producer(transactional_id=name, transaction_timeout_ms=20000, **options)
+    p.init_transactions(30)
+    return p
+
+
+@scenario
+def transactions():
+    source, out, name = create("txn-in", partitions=2), create("txn-out", partitions=2), fresh("txn")
+    for partition in range(2):
+        produce(source, [b"%d-%d" % (partition, i) for i in range(20)], partition=partition)
+    # What is read is copied, and counts as read when the copy is committed; what is aborted is read once more.
+    c = consumer(name, isolation_level="read_committed")
+    c.subscribe([source])
+    p, copied, rounds = transactional(name), 0, 0
+    while copied < 40:
+        records = take(c, 5)
+        p.begin_transaction()
+        for m in records:
+            p.produce(out, m.value(), partition=m.partition())
+        p.send_offsets_to_transaction(c.position(c.assignment()), c.consumer_group_metadata(), 20)
+        rounds += 1
+        if rounds % 3 == 2:
+            p.abort_transaction(20)
+            for tp in c.committed(c.assignment(), timeout=20):  # back to where it was
+                c.seek(TopicPartition(tp.topic, tp.partition, max(tp.offset, 0)))
+        else:
+            p.commit_transaction(20)
+            copied += 5
+    equal(sorted(tp.offset for tp in c.committed([TopicPartition(source, q) for q in range(2)], timeout=20)), [20, 20], "committed offsets")
+    c.close()
+    r = consumer(isolation_level="read_committed", enable_partition_eof=True)
+    r.assign([at(out, OFFSET_BEGINNING, q) for q in range(2)])
+    got, ends = {0: [], 1: []}, 0
+    while ends < 2:
+        m = r.poll(20)
+        assert m is not None, "no end of the partition"
+        if m.error():
+            equal(m.error().code(), KafkaError._PARTITION_EOF)
+            ends += 1
+        else:
+            got[m.partition()].append(m.value())
+    equal(got, {q: [b"%d-%d" % (q, i) for i in range(20)] for q in range(2)}, "copied")
+    r.close()
+    # A second producer of the same id aborts what the first has left open, and fences it.
+    p.begin_transaction()
+    p.produce(out, b"lost", partition=0)
+    p.flush(20)
+    second = transactional(name)
+    second.begin_transaction()
+    second.produce(out, b"kept", partition=0)
+    second.commit_transaction(20)
+    try:
+        p.commit_transaction(20)
+        raise AssertionError("the fenced producer could commit")
+    except KafkaException as e:
+        assert e.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED), e
+    r = consumer(isolation_level="read_committed")
+    r.assign([at(out, OFFSET_BEGINNING)])
+    equal(take(r, 21)[20].value(), b"kept")
+    r.close()
+
+
+@scenario
+def kip848():
+    if confluent_kafka.libversion()[1] < (2 << 24 | 4 << 16):
+        raise Skip("librdkafka %s has no group.protocol" % confluent_kafka.libversion()[0])
+    topic, name = create("kip848", partitions=4), fresh("g")
+
+    def member(**options):
+        config = {"bootstrap.servers": BROKER, "group.id": name, "group.protocol": "consumer", "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                  "topic.metadata.refresh.interval.ms": 1000}
+        config.update({k.replace("_", "."): v for k, v in options.items()})
+        return Consumer(config)
+
+    client = admin()
+    a, b = member(client_id="compat-a"), member(group_remote_assignor="range")
+    a.subscribe([topic])
+    eventually(lambda: (a.poll(0.1), equal(len(a.assignment()), 4)))
+    b.subscribe([topic])
+    eventually(lambda: (a.poll(0.1), b.poll(0.1), equal((len(a.assignment()), len(b.assignment())), (2, 2))), 60)
+    for partition in range(4):
+        produce(topic, [b"%d" % i for i in range(10)], partition=partition)
+    one, two = take(a, 20), take(b, 20)
+    equal({m.partition() for m in one} | {m.partition() for m in two}, {0, 1, 2, 3})
+    a.commit(asynchronous=False)
+    b.commit(asynchronous=False)
+    d = results(client.describe_consumer_groups([name], request_timeout=10))[name]
+    equal((d.state.name, len(d.members), d.type.name, sorted({len(m.assignment.topic_partitions) for m in d.members})), ("STABLE", 2, "CONSUMER", [2]))
+    a.close()
+    eventually(lambda: (b.poll(0.1), equal(len(b.assignment()), 4)), 60)
+    for partition in range(4):
+        produce(topic, [b"more"], partition=partition)
+    equal([m.value() for m in take(b, 4)], [b"more"] * 4, "after the other left")
+    b.commit(asynchronous=False)
+    b.close()
+    c = member(group_instance_id="instance")
+    c.subscribe(["^" + topic[:-1] + ".*"])  # which the broker matches
+    eventually(lambda: (c.poll(0.1), equal(len(c.assignment()), 4)), 60)
+    equal([tp.offset for tp in c.committed([TopicPartition(topic, q) for q in range(4)], timeout=20)], [11] * 4, "committed")
     c.close()
 
 

@@ -443,4 +443,58 @@ def pattern():
     c.close()
 
 
+@scenario
+def transactions():
+    if VERSION < (2, 3):
+        raise Skip("kafka-python %s has no transactions" % kafka.__version__)
+    source, out, name = create("txn-in"), create("txn-out"), fresh("txn")
+    produce(source, [b"%d" % i for i in range(40)])
+    tp = TopicPartition(source, 0)
+    p = producer(transactional_id=name, transaction_timeout_ms=20000)
+    p.init_transactions()
+    c = consumer(group_id=name, enable_auto_commit=False, isolation_level="read_committed")
+    c.subscribe([source])
+    copied, rounds = 0, 0
+    while copied < 40:
+        records = take(c, 5)
+        p.begin_transaction()
+        for r in records:
+            p.send(out, r.value, partition=0)
+        p.send_offsets_to_transaction({tp: committed_at(records[-1].offset + 1, "")}, c.group_metadata() if hasattr(c, "group_metadata") else name)
+        rounds += 1
+        if rounds % 3 == 2:
+            p.abort_transaction()
+            c.seek(tp, records[0].offset)
+        else:
+            p.commit_transaction()
+            copied += 5
+            c.seek(tp, records[-1].offset + 1)
+    eventually(lambda: equal(c.committed(tp), 40, "committed offset"))
+    c.close()
+    r = consumer(isolation_level="read_committed", consumer_timeout_ms=3000)
+    r.assign([TopicPartition(out, 0)])
+    r.seek_to_beginning()
+    equal([m.value for m in r], [b"%d" % i for i in range(40)], "copied")
+    r.close()
+    # A second producer of the same id aborts what the first has left open, and fences it.
+    p.begin_transaction()
+    p.send(out, b"lost", partition=0).get(20)
+    second = producer(transactional_id=name)
+    second.init_transactions()
+    second.begin_transaction()
+    second.send(out, b"kept", partition=0)
+    second.commit_transaction()
+    try:
+        p.commit_transaction()
+        raise AssertionError("the fenced producer could commit")
+    except KafkaError:
+        pass
+    r = consumer(isolation_level="read_committed", consumer_timeout_ms=3000)
+    r.assign([TopicPartition(out, 0)])
+    r.seek_to_beginning()
+    equal([m.value for m in r][40:], [b"kept"])
+    r.close()
+    second.close()
+
+
 main()
