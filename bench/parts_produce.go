@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -208,13 +209,14 @@ func observe(b *running, requests, bytes *atomic.Int64) (load, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	r0, b0, cpu, own, began := requests.Load(), bytes.Load(), b.cpuSeconds(), ownCPU(), time.Now()
-	for time.Since(began) < settings.measured && bytes.Load()-b0 < most {
+	enough := func() bool { return time.Since(began) >= settings.measured && requests.Load() > r0 || bytes.Load()-b0 >= most }
+	for !enough() && time.Since(began) < 30*time.Second {
 		time.Sleep(5 * time.Millisecond)
 	}
 	l := load{requests: float64(requests.Load() - r0), bytes: float64(bytes.Load() - b0), seconds: time.Since(began).Seconds(),
 		brokerCPU: b.cpuSeconds() - cpu, clientCPU: ownCPU() - own}
 	if l.requests == 0 {
-		return l, fmt.Errorf("nothing was done in %s", settings.measured)
+		return l, errors.New("nothing was done within 30 s")
 	}
 	return l, nil
 }
