@@ -37,7 +37,7 @@ var bars = []bar{
 	{about: "throughput, 64 partitions × 8 idempotent producers, franz-go", part: "produce", figure: "franz-go, 64 partitions, 8 idempotent producers: throughput", limit: 2, atLeast: true},
 	{about: "memory per idle connection, KiB", part: "memory", figure: "per idle connection", limit: 12, absolute: true},
 	{about: "memory per partition, KiB", part: "topics", figure: "memory per partition", limit: 20, absolute: true},
-	{about: "binary, MB (25 at most)", part: "memory", figure: "size: binary, or jars without a JRE", limit: 25e6 / (1 << 20), absolute: true},
+	{about: "binary, MiB (25 MB at most)", part: "memory", figure: "size: binary, or jars without a JRE", limit: 25e6 / (1 << 20), absolute: true},
 }
 
 // barsTable says which bars were passed. What was not measured with both brokers is left open.

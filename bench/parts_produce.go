@@ -209,7 +209,9 @@ func observe(b *running, requests, bytes *atomic.Int64) (load, error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	r0, b0, cpu, own, began := requests.Load(), bytes.Load(), b.cpuSeconds(), ownCPU(), time.Now()
-	enough := func() bool { return time.Since(began) >= settings.measured && requests.Load() > r0 || bytes.Load()-b0 >= most }
+	enough := func() bool {
+		return time.Since(began) >= settings.measured && requests.Load() > r0 || bytes.Load()-b0 >= most
+	}
 	for !enough() && time.Since(began) < 30*time.Second {
 		time.Sleep(5 * time.Millisecond)
 	}
