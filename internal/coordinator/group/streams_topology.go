@@ -95,18 +95,18 @@ func requiredTopics(t *records.StreamsGroupTopologyValue) []string {
 // hashOfTopology is a digest of the topics that there are of those the topology needs. Kafka keeps another digest in the same place, and rebalances once
 // when it finds ours.
 func hashOfTopology(t *records.StreamsGroupTopologyValue, view topicView) int64 {
-	h, any := fnv.New64a(), false
+	h, found := fnv.New64a(), false
 	for _, name := range requiredTopics(t) {
 		id, ok := view.id(name)
 		if !ok {
 			continue
 		}
-		any = true
+		found = true
 		h.Write([]byte(name))
 		h.Write(id[:])
 		h.Write([]byte(strconv.Itoa(view.partitions(name))))
 	}
-	if !any {
+	if !found {
 		return 0
 	}
 	return int64(h.Sum64())
