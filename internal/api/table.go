@@ -73,6 +73,8 @@ func init() {
 		69: handle(0, 1, (*session).consumerGroupDescribe),
 		74: handle(0, 1, (*session).listConfigResources),
 		75: handle(0, 0, (*session).describeTopicPartitions),
+		88: handle(0, 0, (*session).streamsGroupHeartbeat),
+		89: handle(0, 0, (*session).streamsGroupDescribe),
 	}
 }
 

@@ -42,6 +42,7 @@ var scenarios = []scenario{
 	{"GroupLife", groupLife},
 	{"StaticMembers", staticMembers},
 	{"ConsumerGroups", consumerGroups},
+	{"StreamsGroups", streamsGroups},
 	{"SessionExpires", sessionExpires},
 	{"DescribeCluster", cluster},
 	{"DescribeLogDirs", logDirs},

@@ -108,6 +108,9 @@ func (s *shard) commit(req *kmsg.OffsetCommitRequest, topics []commitTopic) (cod
 		if err := g.validateCommit(as); err != nil {
 			return nil, nil, err
 		}
+		if err := validateCommitOf(g, as, topics); err != nil {
+			return nil, nil, err
+		}
 		g.committing(as.memberID)
 	case as.generation < 0: // a simple group comes into being by the commit
 	case req.Version >= 9:

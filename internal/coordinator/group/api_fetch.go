@@ -80,7 +80,7 @@ func (c *Coordinator) fetchGroup(ctx context.Context, version int16, ask kmsg.Of
 		}
 	}
 	topics, err := do(ctx, c, ask.Group, func(s *shard, reply *coordinator.Reply[fetchedTopics]) []record {
-		if g, ok := s.groups[ask.Group].(*consumer); ok && version >= 9 && (ask.MemberID != nil || ask.MemberEpoch >= 0) {
+		if g, ok := s.groups[ask.Group].(epochGroup); ok && version >= 9 && (ask.MemberID != nil || ask.MemberEpoch >= 0) {
 			if err := g.checkMember(deref(ask.MemberID), ask.MemberEpoch); err != nil {
 				reply.Fail(err)
 				return nil

@@ -92,6 +92,9 @@ func (s *shard) commitInTxn(req *kmsg.TxnOffsetCommitRequest, topics []commitTop
 		if err := g.validateCommit(as); err != nil {
 			return nil, nil, err
 		}
+		if err := validateCommitOf(g, as, topics); err != nil {
+			return nil, nil, err
+		}
 	case as.generation >= 0:
 		return nil, nil, kerr.IllegalGeneration
 	}

@@ -41,6 +41,15 @@ func (s *shard) join(client Client, req *kmsg.JoinGroupRequest, reply *coordinat
 		default:
 			return g.s.replaceByClassic(g.id, g, client, req, w)
 		}
+	case *streams:
+		switch {
+		case len(g.members) > 0:
+		case req.MemberID != "":
+			w.fail(req.MemberID, kerr.UnknownMemberID)
+			return nil
+		default:
+			return g.s.replaceByClassic(g.id, g, client, req, w)
+		}
 	}
 	w.fail("", kerr.InconsistentGroupProtocol)
 	return nil

@@ -25,9 +25,12 @@
 //	OffsetCommitKey v1 group,topic,part  OffsetCommitValue v4, v1 with an expire timestamp (OffsetCommit v2-4), null to remove
 //	GroupMetadataKey v2 group            GroupMetadataValue v3, null to remove
 //
-// Older value versions, and OffsetCommitKey v0, are read. The records of KIP-848, share and streams groups (package records) are left where they are;
-// such a group ([opaque]) keeps its name, is listed, and gives way to a classic member where Kafka lets it: when it is a consumer or streams group
-// without members.
+// Older value versions, and OffsetCommitKey v0, are read. The records of KIP-848 and KIP-1071 are those of package records; those of
+// share groups are left where they are: such a group ([opaque]) keeps its name and is listed.
+//
+// A streams group (KIP-1071) is led as a consumer group of KIP-848 is, by member epochs. What is assigned are tasks: they follow from the topology that
+// the first member brings along (streams_topology.go), are shared out by the sticky assignor (streams_assignor.go) and handed over member by member
+// (streams_reconcile.go). Internal topics that are missing are named in the answer; whoever called creates them.
 //
 // Goroutines: none but the runtime's.
 package group

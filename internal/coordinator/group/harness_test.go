@@ -52,6 +52,7 @@ func newHarness(t *testing.T, partitions int32) *harness {
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        1000,
 		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
+		streams:                streamsConfig{session: 45 * time.Second, heartbeat: 5 * time.Second, maxSize: 1000},
 	})
 	o := Options{
 		Journal:         h.journal,
@@ -215,6 +216,12 @@ func durableDiff(live, fresh *shard) string {
 			}
 			continue
 		}
+		if a, ok := g.(*streams); ok {
+			if diff := streamsDiff(a, fresh.groups[id].(*streams)); diff != "" {
+				return fmt.Sprintf("group %s: %s", id, diff)
+			}
+			continue
+		}
 		if a, b := g.(*classic).stored, fresh.groups[id].(*classic).stored; !reflect.DeepEqual(a, b) {
 			return fmt.Sprintf("group %s: %+v, replayed %+v", id, a, b)
 		}
@@ -228,6 +235,18 @@ func durableDiff(live, fresh *shard) string {
 func consumerDiff(live, fresh *consumer) string {
 	a, b := *live, *fresh
 	a.s, b.s, a.seen, b.seen = nil, nil, 0, 0
+	if !reflect.DeepEqual(a, b) {
+		return fmt.Sprintf("%+v, replayed %+v", a, b)
+	}
+	return ""
+}
+
+// streamsDiff compares what the log knows of two groups.
+func streamsDiff(live, fresh *streams) string {
+	a, b := *live, *fresh
+	for _, g := range []*streams{&a, &b} {
+		g.s, g.seen, g.configured, g.delayed, g.shutdownBy, g.endpointEpoch = nil, 0, nil, false, "", 0
+	}
 	if !reflect.DeepEqual(a, b) {
 		return fmt.Sprintf("%+v, replayed %+v", a, b)
 	}

@@ -22,6 +22,7 @@ type limits struct {
 	assignors       []string      // group.consumer.assignors, by name
 	consumerMaxSize int           // group.consumer.max.size
 	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
+	streams         streamsConfig // group.streams.*
 }
 
 // consumerTimes are those of a KIP-848 group.
@@ -38,6 +39,7 @@ func limitsOf(c *config.Config) limits {
 		retentionCheck:         milliseconds(c.Int64("offsets.retention.check.interval.ms")),
 		assignors:              assignorNames(c.List("group.consumer.assignors")),
 		consumerMaxSize:        c.Int("group.consumer.max.size"),
+		streams:                streamsConfigOf(c),
 		consumerTimes: consumerTimes{
 			session:   milliseconds(c.Int64("group.consumer.session.timeout.ms")),
 			heartbeat: milliseconds(c.Int64("group.consumer.heartbeat.interval.ms")),

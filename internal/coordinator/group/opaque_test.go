@@ -184,7 +184,7 @@ func TestKeptGroupsAreOneLine(t *testing.T) {
 	s := bareShard()
 	s.log = zap.New(core)
 	for i := range 3 {
-		for _, r := range foreign(typeStreams, fmt.Sprint("g", i), i == 0) {
+		for _, r := range foreign(typeShare, fmt.Sprint("g", i), i == 0) {
 			if err := s.Replay(0, r); err != nil {
 				t.Fatal(err)
 			}
@@ -196,7 +196,7 @@ func TestKeptGroupsAreOneLine(t *testing.T) {
 		}
 	}
 	s.Loaded()
-	if logs.Len() != 1 || logs.All()[0].Level != zap.InfoLevel || logs.All()[0].ContextMap()["streams"] != int64(3) {
+	if logs.Len() != 1 || logs.All()[0].Level != zap.InfoLevel || logs.All()[0].ContextMap()["share"] != int64(3) {
 		t.Errorf("%+v", logs.All())
 	}
 	if err := s.Replay(0, record{Key: []byte{0, 3, 0, 9, 'x'}}); err == nil {

@@ -41,6 +41,31 @@ type group interface {
 	tombstones() []record
 }
 
+// epochGroup is a group whose members have epochs.
+type epochGroup interface {
+	group
+	// checkMember compares the epoch that a client names with that of the member.
+	checkMember(id string, epoch int32) error
+}
+
+// partitionGroup is a group that decides about commits by partition too. It is asked after validateCommit.
+type partitionGroup interface {
+	validateCommitOf(c commitAs, topic string, partition int32) error
+}
+
+func validateCommitOf(g group, c commitAs, topics []commitTopic) error {
+	if g, ok := g.(partitionGroup); ok {
+		for _, t := range topics {
+			for _, p := range t.partitions {
+				if err := g.validateCommitOf(c, t.name, p.Partition); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // commitAs is who commits offsets: the fields of an OffsetCommit request.
 type commitAs struct {
 	memberID   string
@@ -111,6 +136,8 @@ func (s *shard) Replay(offset int64, r record) error {
 	default:
 		if k, ok := opaqueKinds[d.kind]; ok && k.groupType == typeConsumer {
 			return s.replayConsumer(d.group, r)
+		} else if ok && k.groupType == typeStreams {
+			return s.replayStreams(d.group, r)
 		} else if ok {
 			s.replayOpaque(d, r)
 		} else {

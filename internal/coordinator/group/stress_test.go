@@ -242,6 +242,7 @@ func TestLimitsOfTheDefaultConfig(t *testing.T) {
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        2147483647,
 		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second, assignment: time.Second},
+		streams:                streamsConfig{45 * time.Second, 5 * time.Second, time.Second, 3 * time.Second, 0, 2147483647},
 	}
 	if got := limitsOf(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
