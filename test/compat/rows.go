@@ -53,6 +53,8 @@ type row struct {
 
 // env is what a run has: options, folders and the report.
 type env struct {
+	installing sync.Map // *sync.Mutex by folder
+
 	options
 	here   string // test/compat
 	tmp    string
@@ -124,6 +126,9 @@ func (e *env) needsKafka(selected []row) bool {
 
 // once calls do unless folder already holds the outcome of the same recipe.
 func (e *env) once(folder, recipe string, do func(dir string) error) error {
+	turn, _ := e.installing.LoadOrStore(folder, &sync.Mutex{}) // rows that share an installation wait for each other
+	turn.(*sync.Mutex).Lock()
+	defer turn.(*sync.Mutex).Unlock()
 	dir := filepath.Join(e.work, folder)
 	done := filepath.Join(dir, ".done")
 	if old, err := os.ReadFile(done); err == nil && string(old) == recipe {
