@@ -40,7 +40,7 @@ type harness struct {
 	mu         sync.Mutex
 	c          *Coordinator
 	logs       map[topicPartition]map[int64]*producerInLog // by producer id
-	moved      int32 // leaders are this many nodes further
+	moved      int32                                       // leaders are this many nodes further
 	leaderless map[topicPartition]bool
 	deleted    map[topicPartition]bool
 	refuse     error                                                           // of each marker
@@ -279,6 +279,27 @@ func (h *harness) append(id string, p producer, version int16, at topicPartition
 	x.ended[at] = ""
 	x.mu.Unlock()
 	return nil
+}
+
+// setLeader gives a partition a leader, or takes it away.
+func (h *harness) setLeader(at topicPartition, has bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.leaderless[at] = !has
+}
+
+// markersAt are those of a producer in a partition: committed?
+func (h *harness) markersAt(at topicPartition, producerID int64) []bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.producer(at, producerID).ended)
+}
+
+// sent is the number of requests with markers.
+func (h *harness) sent() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.requests
 }
 
 // inspect runs fn on each shard.

@@ -94,7 +94,7 @@ func TestEndTxnAnswers(t *testing.T) {
 			for k, commit := range []bool{true, false} {
 				t.Run(fmt.Sprintf("%v-v%d-v%d-epoch-%d-commit-%v", c.state, c.last, c.version, epoch, commit), func(t *testing.T) {
 					machine(t, func(t *testing.T, h *harness) {
-						h.leaderless[tp("t", 0)] = true
+						h.setLeader(tp("t", 0), false)
 						h.seed("x", before(c.state, 5, c.last))
 						p, err := h.end("x", producer{7, epoch}, commit, c.version)
 						got := fmt.Sprintf("%+v", p)
@@ -127,7 +127,7 @@ func TestEpochsRunOut(t *testing.T) {
 			if err := h.add("x", p, 2, tp("t", 0)); err != nil {
 				t.Fatal(err)
 			}
-			h.leaderless[tp("t", 0)] = true
+			h.setLeader(tp("t", 0), false)
 			next, err := h.end("x", p, true, 2)
 			if err != nil || next != want {
 				t.Fatalf("after %+v: %+v, %v", p, next, err)
@@ -135,14 +135,14 @@ func TestEpochsRunOut(t *testing.T) {
 			_, err = h.end("x", p, true, 2)
 			wantErr(t, "asked again before the markers are written", err, kerr.ConcurrentTransactions)
 			h.restart()
-			delete(h.leaderless, tp("t", 0))
+			h.setLeader(tp("t", 0), true)
 			time.Sleep(time.Second)
 			if again, err := h.end("x", p, true, 2); err != nil || again != want {
 				t.Errorf("asked again: %+v, %v", again, err)
 			}
 			p = next
 		}
-		if got := h.logs[tp("t", 0)][7].ended; !slices.Equal(got, []bool{true, true}) {
+		if got := h.markersAt(tp("t", 0), 7); !slices.Equal(got, []bool{true, true}) {
 			t.Errorf("markers %v", got)
 		}
 	})
@@ -243,7 +243,8 @@ func TestDecidedTransactionWaitsForItsPartitions(t *testing.T) {
 					if err := h.add("x", p, version, gone, lost, fine); err != nil {
 						t.Fatal(err)
 					}
-					h.leaderless[lost], h.leaderless[gone] = true, true
+					h.setLeader(lost, false)
+					h.setLeader(gone, false)
 					next, err := h.end("x", p, commit, version)
 					if err != nil {
 						t.Fatal(err)
@@ -271,7 +272,7 @@ func TestDecidedTransactionWaitsForItsPartitions(t *testing.T) {
 						t.Errorf("%+v", s)
 					}
 					for _, at := range []topicPartition{lost, fine} {
-						if got := h.logs[at][p.id].ended; len(got) == 0 || slices.Contains(got, !commit) {
+						if got := h.markersAt(at, p.id); len(got) == 0 || slices.Contains(got, !commit) {
 							t.Errorf("%v: markers %v", at, got)
 						}
 					}
@@ -292,9 +293,7 @@ func TestMarkersUnderWayAtAReload(t *testing.T) {
 			machine(t, func(t *testing.T, h *harness) {
 				held := map[int]chan struct{}{1: make(chan struct{}), 2: make(chan struct{})} // requests with markers, by number
 				h.intercept = func(_ *markersRequest, apply func()) (lost, err error) {
-					h.mu.Lock()
-					n := h.requests
-					h.mu.Unlock()
+					n := h.sent()
 					if release := held[n]; release != nil {
 						<-release
 					}
@@ -378,7 +377,7 @@ func TestTimedOutTransaction(t *testing.T) {
 func TestExpiration(t *testing.T) {
 	machine(t, func(t *testing.T, h *harness) {
 		h.init("idle")
-		h.leaderless[tp("t", 0)] = true
+		h.setLeader(tp("t", 0), false)
 		p := h.init("decided")
 		if err := h.add("decided", p, 0, tp("t", 0)); err != nil {
 			t.Fatal(err)
@@ -429,8 +428,8 @@ func TestNothingHappensThatIsNotInTheLog(t *testing.T) {
 		_, err := h.end("x", p, true, 2)
 		wantErr(t, "end", err, kerr.CoordinatorNotAvailable)
 		time.Sleep(10 * time.Minute) // nor can it be aborted for its time-out
-		if h.requests > 0 {
-			t.Errorf("%d requests with markers", h.requests)
+		if n := h.sent(); n > 0 {
+			t.Errorf("%d requests with markers", n)
 		}
 		h.journal.FailAppends(nil)
 		time.Sleep(time.Minute)
