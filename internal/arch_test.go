@@ -38,17 +38,19 @@ var mayImport = map[string][]string{
 	"internal/metadata":         {"internal/metadata/records", "internal/coordinator", "internal/log", "internal/vfs"},
 	"internal/broker":           {"internal/log", "internal/metadata", "internal/coordinator"},
 	"internal/server":           {},
-	"internal/api":              {"internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/server"},
+	"internal/api":              {"internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/coordinator/sharestate", "internal/share", "internal/server"},
 	"internal/cli":              {"internal/node", "internal/api", "internal/client", "internal/tools"}, // api: LogLevels, which wrap the core of the logger
 	"internal/client":           {},
 	"internal/tools":            {"internal/tools/jopt", "internal/tools/argparse", "internal/client", "internal/log", "internal/vfs", "internal/metadata", "internal/metadata/records", "internal/coordinator/records", "internal/wire"},
 	"internal/tools/jopt":       {},
 	"internal/tools/argparse":   {},
-	"internal/node":             {"internal/api", "internal/server", "internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/vfs"},
+	"internal/node":             {"internal/api", "internal/server", "internal/broker", "internal/log", "internal/metadata", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/coordinator/sharestate", "internal/share", "internal/vfs"},
 	"internal/metadata/records": {"internal/wire"},
 
 	"internal/coordinator/records":         {"internal/wire"},
 	"internal/coordinator/group":           {"internal/coordinator", "internal/coordinator/records", "internal/metadata"},
+	"internal/coordinator/sharestate":      {"internal/coordinator", "internal/coordinator/records"},
+	"internal/share":                       {"internal/broker"},
 	"internal/coordinator/txn":             {"internal/coordinator", "internal/metadata"},
 	"internal/coordinator/coordinatortest": {"internal/coordinator"},
 
@@ -68,7 +70,7 @@ var doors = map[string][]string{
 }
 
 // pure packages have no clock, no randomness of their own and no goroutines: what they do depends on what they are given.
-var pure = []string{"internal/protocol", "internal/config", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/txn", "internal/metadata/records", "internal/coordinator/records", "internal/wire"}
+var pure = []string{"internal/protocol", "internal/config", "internal/coordinator", "internal/coordinator/group", "internal/coordinator/sharestate", "internal/coordinator/txn", "internal/metadata/records", "internal/coordinator/records", "internal/wire"}
 
 // impure are files of pure packages that are not: the client's connection, and the runtime that drives the shards.
 var impure = []string{

@@ -8,24 +8,21 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/zap"
 
+	"github.com/gokafka/gokafka/internal/coordinator/sharestate"
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
 // FindCoordinator: key 10, versions 0–6.
 //
 // Behaviour:
-//   - the leader of the group's partition of __consumer_offsets, or of the transactional id's of __transaction_state, on the listener on which the
-//     request came;
-//   - creates the internal topic when it is missing, with offsets.topic.* or transaction.state.log.*, and answers when it is there and its coordinator
-//     serves: Kafka answers COORDINATOR_NOT_AVAILABLE and lets the client ask again;
-//   - share groups (key type 2) have no coordinator yet: UNSUPPORTED_VERSION, which clients report at once as fatal, where
-//     COORDINATOR_NOT_AVAILABLE would have them ask again for a minute.
+//   - the leader of the group's partition of __consumer_offsets, of the transactional id's of __transaction_state, or of the share partition's of
+//     __share_group_state (its key is GROUP:TOPIC-ID:PARTITION), on the listener on which the request came;
+//   - creates the internal topic when it is missing, with offsets.topic.*, transaction.state.log.* or share.coordinator.state.topic.*, and answers when it is there and its coordinator
+//     serves: Kafka answers COORDINATOR_NOT_AVAILABLE and lets the client ask again.
 //
 // Version notes:
 //   - v1: key type, error message, throttle time. v4: several keys (KIP-699).
 //   - v6: key type share (KIP-932); before it is INVALID_REQUEST.
-//
-// Missing: the share coordinator.
 func (s *session) findCoordinator(ctx context.Context, req *kmsg.FindCoordinatorRequest) (*kmsg.FindCoordinatorResponse, error) {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	if req.Version < 4 {
@@ -76,12 +73,17 @@ func (s *session) coordinatorNode(ctx context.Context, req *kmsg.FindCoordinator
 	switch {
 	case req.CoordinatorType == coordinatorShare && req.Version < 6, req.CoordinatorType < coordinatorGroup, req.CoordinatorType > coordinatorShare:
 		return coordinatorNode{}, kerr.InvalidRequest
-	case req.CoordinatorType == coordinatorShare:
-		return coordinatorNode{}, kerr.UnsupportedVersion
 	}
 	topic, partitionFor := groupMetadataTopic, s.api.Groups.PartitionFor
-	if req.CoordinatorType == coordinatorTransaction {
+	switch req.CoordinatorType {
+	case coordinatorTransaction:
 		topic, partitionFor = transactionStateTopic, s.api.Txns.PartitionFor
+	case coordinatorShare:
+		k, err := sharestate.ParseKey(key)
+		if err != nil {
+			return coordinatorNode{}, kerr.InvalidRequest
+		}
+		topic, partitionFor = shareGroupStateTopic, func(string) int32 { return s.api.ShareState.PartitionFor(k) }
 	}
 	if s.api.Metadata.Image().Topic(topic) == nil {
 		if err := s.createInternalTopic(ctx, topic); err != nil {
@@ -113,8 +115,11 @@ func (s *session) createInternalTopic(ctx context.Context, topic string) error {
 		return err
 	}
 	loading := s.groupsLoading
-	if topic == transactionStateTopic {
+	switch topic {
+	case transactionStateTopic:
 		loading = s.api.Txns.Loading
+	case shareGroupStateTopic:
+		loading = s.api.ShareState.Loading
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

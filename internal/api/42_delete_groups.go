@@ -16,7 +16,13 @@ import (
 func (s *session) deleteGroups(ctx context.Context, req *kmsg.DeleteGroupsRequest) (*kmsg.DeleteGroupsResponse, error) {
 	once := *req
 	once.Groups = distinct(req.Groups)
-	return s.api.Groups.DeleteGroups(ctx, s.client(), &once), nil
+	resp := s.api.Groups.DeleteGroups(ctx, s.client(), &once)
+	for _, g := range resp.Groups {
+		if g.ErrorCode == 0 {
+			s.api.Shares.ForgetGroup(g.Group) // if it was a share group
+		}
+	}
+	return resp, nil
 }
 
 // distinct returns the strings in order without repetitions.

@@ -10,9 +10,11 @@ import (
 	"github.com/gokafka/gokafka/internal/broker"
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/coordinator/group"
+	"github.com/gokafka/gokafka/internal/coordinator/sharestate"
 	"github.com/gokafka/gokafka/internal/coordinator/txn"
 	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/server"
+	"github.com/gokafka/gokafka/internal/share"
 )
 
 // API answers the requests of all connections. Fill every exported field before the first NewSession; none may change
@@ -28,6 +30,8 @@ type API struct {
 	Controller  kmsg.Requestor // takes Kafka's controller requests (CreateTopics …)
 	Groups      *group.Coordinator
 	Txns        *txn.Coordinator
+	ShareState  *sharestate.Coordinator
+	Shares      *share.Manager
 	ProducerIDs *txn.ProducerIDs
 	LogLevels   *LogLevels // of Log and all other loggers of the node
 	Log         *zap.Logger

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -26,6 +27,8 @@ type session struct {
 	header protocol.Header
 	// software is what the client said of itself in ApiVersions 3+ ("librdkafka v2.11.0"); empty until then.
 	software string
+
+	sharedBy bool // there may be share sessions of this connection
 
 	// Reused from request to request: the answer to a request is written before the next request is read.
 	frame          kmsgFrame
@@ -73,8 +76,14 @@ func (s *session) Handle(ctx context.Context, frame []byte) (resp server.Respons
 }
 
 // Close is called once, after the last Handle. Fetch sessions stay: a client may go on with one on a new connection
-// (KIP-227), and the cache bounds their number.
-func (s *session) Close() {}
+// (KIP-227), and the cache bounds their number. Share sessions end with their connection, and what they had acquired is for others.
+func (s *session) Close() {
+	if s.sharedBy {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		s.api.Shares.Disconnected(ctx, s.conn.ID)
+	}
+}
 
 // fields describe the request being served, for a log line.
 func (s *session) fields() []zap.Field {

@@ -75,6 +75,18 @@ func init() {
 		75: handle(0, 0, (*session).describeTopicPartitions),
 		88: handle(0, 0, (*session).streamsGroupHeartbeat),
 		89: handle(0, 0, (*session).streamsGroupDescribe),
+		76: handle(1, 1, (*session).shareGroupHeartbeat),
+		77: handle(1, 1, (*session).shareGroupDescribe),
+		78: handle(1, 2, (*session).shareFetch),
+		79: handle(1, 2, (*session).shareAcknowledge),
+		83: handle(0, 0, (*session).initializeShareGroupState),
+		84: handle(0, 0, (*session).readShareGroupState),
+		85: handle(0, 1, (*session).writeShareGroupState),
+		86: handle(0, 0, (*session).deleteShareGroupState),
+		87: handle(0, 1, (*session).readShareGroupStateSummary),
+		90: handle(0, 1, (*session).describeShareGroupOffsets),
+		91: handle(0, 0, (*session).alterShareGroupOffsets),
+		92: handle(0, 0, (*session).deleteShareGroupOffsets),
 	}
 }
 

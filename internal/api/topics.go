@@ -113,8 +113,6 @@ func (a *API) ensureTopics(ctx context.Context, names []string) (map[string]erro
 	for _, name := range names {
 		switch {
 		case image.Topic(name) != nil:
-		case name == shareGroupStateTopic: // the coordinator that would own it is not there
-			failed[name] = kerr.UnknownTopicOrPartition
 		default:
 			req.Topics = append(req.Topics, creatableTopic(cfg, name, aliveBrokers(image)))
 		}
@@ -177,6 +175,13 @@ func creatableTopic(cfg *config.Config, name string, alive int) kmsg.CreateTopic
 		set("compression.type", "uncompressed")
 		set("unclean.leader.election.enable", "false")
 		set("min.insync.replicas", strconv.Itoa(min(cfg.Int("transaction.state.log.min.isr"), int(t.ReplicationFactor))))
+	case shareGroupStateTopic:
+		internal("share.coordinator.state.topic.")
+		t.Configs = t.Configs[1:] // not compacted: the coordinator gives up what it needs no more
+		set("cleanup.policy", "delete")
+		set("compression.type", "producer")
+		set("retention.ms", "-1")
+		set("min.insync.replicas", strconv.Itoa(min(cfg.Int("share.coordinator.state.topic.min.isr"), int(t.ReplicationFactor))))
 	default:
 		t.NumPartitions, t.ReplicationFactor = int32(cfg.Int("num.partitions")), int16(cfg.Int("default.replication.factor"))
 	}

@@ -29,6 +29,9 @@ func (w *Waiter) Wait(ctx context.Context) error {
 	}
 }
 
+// Wake wakes the waiter, for what is not a partition.
+func (w *Waiter) Wake() { w.wake() }
+
 func (w *Waiter) wake() {
 	select {
 	case w.woken <- struct{}{}:

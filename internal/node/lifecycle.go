@@ -186,6 +186,10 @@ func (n *Node) close() error {
 	if n.txns != nil {
 		n.txns.Close()
 	}
+	if n.shares != nil {
+		n.shares.Close()
+		n.shareState.Close()
+	}
 	if n.groups != nil {
 		n.groups.Close()
 	}
@@ -206,6 +210,7 @@ func (n *Node) newAPI() *api.API {
 	return &api.API{
 		NodeID: n.Config().NodeID(), ClusterID: n.ClusterID(), Config: n.Config,
 		Broker: n.broker, Metadata: n.metadata.Store(), Controller: n.metadata.Controller(), Groups: n.groups,
+		ShareState: n.shareState, Shares: n.shares,
 		Txns: n.txns, ProducerIDs: n.txns.ProducerIDs(),
 		LogLevels: n.options.LogLevels, Log: n.options.Logger.Named("api"), NowMs: nowMs,
 	}

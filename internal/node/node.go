@@ -18,11 +18,13 @@ import (
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/coordinator/group"
+	"github.com/gokafka/gokafka/internal/coordinator/sharestate"
 	"github.com/gokafka/gokafka/internal/coordinator/txn"
 	"github.com/gokafka/gokafka/internal/log"
 	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/protocol"
 	"github.com/gokafka/gokafka/internal/server"
+	"github.com/gokafka/gokafka/internal/share"
 	"github.com/gokafka/gokafka/internal/vfs"
 )
 
@@ -51,6 +53,7 @@ func (o Options) withDefaults() Options {
 const (
 	offsetsTopic = "__consumer_offsets"
 	txnTopic     = "__transaction_state"
+	shareTopic   = "__share_group_state"
 )
 
 // shutdownGrace is how long requests under way may take once the node stops: with what closing the logs takes, a stop stays within the ten
@@ -78,14 +81,16 @@ type Node struct {
 	offline      atomic.Pointer[[][16]byte]
 	reconfigured chan struct{} // the dynamic configuration has changed
 
-	logs      *log.Manager
-	metadata  *metadata.Local
-	broker    *broker.Broker
-	groups    *group.Coordinator
-	txns      *txn.Coordinator
-	handler   *api.API
-	server    *server.Server
-	listeners []listener
+	logs       *log.Manager
+	metadata   *metadata.Local
+	broker     *broker.Broker
+	groups     *group.Coordinator
+	txns       *txn.Coordinator
+	shareState *sharestate.Coordinator
+	shares     *share.Manager
+	handler    *api.API
+	server     *server.Server
+	listeners  []listener
 }
 
 // Open recovers what the log directories hold, binds the listeners and registers the broker; Run serves. On an error everything is closed again.
@@ -190,6 +195,7 @@ func (n *Node) startBroker(context.Context) error {
 		NodeID: cfg.NodeID(), Config: n.Config, Logs: n.logs, Logger: n.options.Logger.Named("broker"), NowMs: nowMs,
 		Controller: n.metadata.Controller(), BrokerEpoch: n.brokerEpoch,
 	})
+	n.startShares()
 	n.groups = group.New(group.Options{
 		Journal: n.broker.Journal(offsetsTopic), Config: n.Config, Logger: n.options.Logger.Named("group"),
 		TopicPartitions: func(topic string) int { return partitionsOf(store.Image(), topic) },
@@ -217,6 +223,7 @@ func (n *Node) startBroker(context.Context) error {
 		},
 		TopicsVersion: func() int64 { return store.Image().Offset() },
 		GroupConfig:   func(id string) map[string]string { return store.Image().ConfigsOf(metadata.ResourceGroup, id) },
+		ShareState:    n.shareState,
 		Now:           time.Now, NewID: coordinator.UUIDs(rand.Reader),
 	})
 	n.startTxns()
@@ -251,6 +258,33 @@ func (n *Node) startTxns() {
 	})
 }
 
+// startShares makes the share coordinator and what there is of share groups at the partitions.
+func (n *Node) startShares() {
+	store := n.metadata.Store()
+	n.shareState = sharestate.New(sharestate.Options{
+		Journal: n.broker.Journal(shareTopic), Config: n.Config, Logger: n.options.Logger.Named("share"),
+		NumPartitions: func() int32 { return int32(partitionsOf(store.Image(), shareTopic)) },
+		Exists: func(id [16]byte, partition int32) bool {
+			t := store.Image().TopicByID(id)
+			return t != nil && partition >= 0 && int(partition) < len(t.Partitions)
+		},
+		Prune: func(partition int32, before int64) {
+			p, err := n.broker.Partition(shareTopic, partition)
+			if err == nil {
+				_, err = p.DeleteRecords(before)
+			}
+			if err != nil {
+				n.log.Warn("cannot give up records of "+shareTopic, zap.Int32("partition", partition), zap.Error(err))
+			}
+		},
+		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
+	})
+	n.shares = share.New(share.Options{
+		Config: n.Config, GroupConfig: func(id string) map[string]string { return store.Image().ConfigsOf(metadata.ResourceGroup, id) },
+		Persister: share.PersisterOf(n.shareState), Now: time.Now, Logger: n.options.Logger.Named("share"),
+	})
+}
+
 // coordinate loads and unloads the shards of the coordinators with the leadership of their partitions.
 func (n *Node) coordinate(c broker.Change) {
 	var of interface {
@@ -262,7 +296,12 @@ func (n *Node) coordinate(c broker.Change) {
 		of = n.groups
 	case txnTopic:
 		of = n.txns
+	case shareTopic:
+		of = n.shareState
 	default:
+		if !c.Leading {
+			n.shares.ForgetPartition(c.TopicPartition)
+		}
 		return
 	}
 	if c.Leading {
@@ -275,13 +314,15 @@ func (n *Node) coordinate(c broker.Change) {
 // forgetDeletedTopics has the offsets committed for deleted topics removed.
 func (n *Node) forgetDeletedTopics(prev, next *metadata.Image) {
 	var deleted []string
+	var ids [][16]byte
 	for was, is := range next.TopicChanges(prev) {
 		if was != nil && is == nil {
-			deleted = append(deleted, was.Name)
+			deleted, ids = append(deleted, was.Name), append(ids, was.ID)
 		}
 	}
 	if len(deleted) > 0 {
 		n.groups.OnTopicsDeleted(deleted)
+		n.shareState.OnTopicsDeleted(ids)
 	}
 }
 

@@ -99,7 +99,12 @@ func (c *Coordinator) DeleteGroups(ctx context.Context, _ Client, req *kmsg.Dele
 	resp := kmsg.NewPtrDeleteGroupsResponse()
 	resp.Version = req.Version
 	for _, id := range req.Groups {
-		_, err := do(ctx, c, id, func(s *shard, reply *coordinator.Reply[struct{}]) []record {
+		err := c.deleteShareState(ctx, id)
+		if err != nil {
+			resp.Groups = append(resp.Groups, kmsg.DeleteGroupsResponseGroup{Group: id, ErrorCode: protocol.ErrorCode(err)})
+			continue
+		}
+		_, err = do(ctx, c, id, func(s *shard, reply *coordinator.Reply[struct{}]) []record {
 			records, err := s.deleteGroup(id)
 			if err != nil {
 				reply.Fail(err)

@@ -29,9 +29,11 @@ type Options struct {
 	TopicsVersion func() int64
 	// GroupConfig is the configuration of a group resource; it may be nil.
 	GroupConfig func(groupID string) map[string]string
-	Logger      *zap.Logger
-	Now         func() time.Time
-	NewID       func() string // random UUIDs, as of [coordinator.UUIDs]
+	// ShareState is the share coordinator.
+	ShareState ShareState
+	Logger     *zap.Logger
+	Now        func() time.Time
+	NewID      func() string // random UUIDs, as of [coordinator.UUIDs]
 }
 
 // Client is who sends a request.

@@ -21,11 +21,13 @@ type limits struct {
 
 	assignors       []string      // group.consumer.assignors, by name
 	consumerMaxSize int           // group.consumer.max.size
+	shareMaxSize    int           // group.share.max.size
+	shareTimes      consumerTimes // group.share.session.timeout.ms, .heartbeat.interval.ms
 	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
 	streams         streamsConfig // group.streams.*
 }
 
-// consumerTimes are those of a KIP-848 group.
+// consumerTimes are those of a KIP-848 group, or of a share group.
 type consumerTimes struct{ session, heartbeat, assignment time.Duration }
 
 func limitsOf(c *config.Config) limits {
@@ -40,6 +42,11 @@ func limitsOf(c *config.Config) limits {
 		assignors:              assignorNames(c.List("group.consumer.assignors")),
 		consumerMaxSize:        c.Int("group.consumer.max.size"),
 		streams:                streamsConfigOf(c),
+		shareMaxSize:           c.Int("group.share.max.size"),
+		shareTimes: consumerTimes{
+			session:   milliseconds(c.Int64("group.share.session.timeout.ms")),
+			heartbeat: milliseconds(c.Int64("group.share.heartbeat.interval.ms")),
+		},
 		consumerTimes: consumerTimes{
 			session:   milliseconds(c.Int64("group.consumer.session.timeout.ms")),
 			heartbeat: milliseconds(c.Int64("group.consumer.heartbeat.interval.ms")),

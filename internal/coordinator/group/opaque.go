@@ -23,7 +23,7 @@ const (
 // replace it as well.
 type opaque struct {
 	id   string
-	kind string // typeConsumer, typeShare, typeStreams
+	kind string // typeStreams
 	s    *shard
 
 	live    map[string]int // what the records that are not tombstones are of, by key; durable
@@ -115,7 +115,7 @@ func (s *shard) reportKept() {
 // joinReplacing makes a classic group in the place of one that is empty, for a member that is new to it; its offsets stay.
 func (g *opaque) joinReplacing(client Client, req *kmsg.JoinGroupRequest, w *joinWait) []record {
 	switch {
-	case g.kind == typeShare || g.members > 0:
+	case g.members > 0:
 		w.fail("", kerr.InconsistentGroupProtocol)
 		return nil
 	case req.MemberID != "":
@@ -166,19 +166,13 @@ func (g *opaque) removed() {}
 
 // validateCommit lets only those commit that are not members, into an empty group.
 func (g *opaque) validateCommit(c commitAs) error {
-	switch {
-	case g.kind == typeShare:
-		return kerr.GroupIDNotFound
-	case g.members == 0 && c.generation < 0:
+	if g.members == 0 && c.generation < 0 {
 		return nil
 	}
 	return kerr.UnknownMemberID
 }
 
 func (g *opaque) validateOffsetDelete() error {
-	if g.kind == typeShare {
-		return kerr.GroupIDNotFound
-	}
 	return nil
 }
 

@@ -138,6 +138,8 @@ func (s *shard) Replay(offset int64, r record) error {
 			return s.replayConsumer(d.group, r)
 		} else if ok && k.groupType == typeStreams {
 			return s.replayStreams(d.group, r)
+		} else if ok && k.groupType == typeShare {
+			return s.replayShare(d.group, r)
 		} else if ok {
 			s.replayOpaque(d, r)
 		} else {

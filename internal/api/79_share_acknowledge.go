@@ -1,0 +1,139 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gokafka/gokafka/internal/protocol"
+	"github.com/gokafka/gokafka/internal/share"
+)
+
+// ShareAcknowledge: key 79, versions 1–2 (KIP-932).
+//
+// Behaviour: accepts, releases or rejects what a member has acquired, partition by partition: all of a partition's acknowledgements count or none. With
+// session epoch -1 the session ends and what is not acknowledged is given back.
+//
+// Version notes:
+//   - v2: renewal (KIP-1222).
+func (s *session) shareAcknowledge(ctx context.Context, req *kmsg.ShareAcknowledgeRequest) (*kmsg.ShareAcknowledgeResponse, error) {
+	resp := kmsg.NewPtrShareAcknowledgeResponse()
+	fail := func(err error) (*kmsg.ShareAcknowledgeResponse, error) {
+		resp.ErrorCode, resp.ErrorMessage = s.code(err), protocol.ErrorMessage(err)
+		return resp, nil
+	}
+	switch {
+	case !s.sharing():
+		return fail(kerr.UnsupportedVersion)
+	case req.GroupID == nil || req.MemberID == nil || *req.GroupID == "" || *req.MemberID == "":
+		return fail(kerr.InvalidRequest)
+	}
+	group, member := *req.GroupID, *req.MemberID
+	if err := s.api.Shares.BeginAcknowledge(group, member, req.ShareSessionEpoch); err != nil {
+		return fail(err)
+	}
+	work := newShareWork()
+	for _, t := range req.Topics {
+		for _, p := range t.Partitions {
+			w := work.of(share.TopicPartition{TopicID: t.TopicID, Partition: p.Partition})
+			for _, b := range p.AcknowledgementBatches {
+				w.acks = append(w.acks, share.Ack{First: b.FirstOffset, Last: b.LastOffset, Types: b.AcknowledgeTypes})
+			}
+		}
+	}
+	s.applyAcks(ctx, group, member, work, req.IsRenewAck)
+	if req.ShareSessionEpoch == share.EpochFinal {
+		s.api.Shares.EndSession(ctx, group, member)
+	}
+	resp.AcquisitionLockTimeoutMillis = int32(min(s.api.Shares.LockDuration(group).Milliseconds(), math.MaxInt32))
+	for _, w := range work.list {
+		p := kmsg.NewShareAcknowledgeResponseTopicPartition()
+		p.Partition = w.tp.Partition
+		if w.ackErr != nil {
+			p.ErrorCode, p.ErrorMessage = s.code(w.ackErr), protocol.ErrorMessage(w.ackErr)
+		}
+		if p.ErrorCode == kerr.NotLeaderForPartition.Code || p.ErrorCode == kerr.FencedLeaderEpoch.Code {
+			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = s.shareLeader(w.tp)
+		}
+		i := 0
+		for i < len(resp.Topics) && resp.Topics[i].TopicID != w.tp.TopicID {
+			i++
+		}
+		if i == len(resp.Topics) {
+			resp.Topics = append(resp.Topics, kmsg.ShareAcknowledgeResponseTopic{TopicID: w.tp.TopicID})
+		}
+		resp.Topics[i].Partitions = append(resp.Topics[i].Partitions, p)
+	}
+	return resp, nil
+}
+
+// shareWork is what a request of a share group wants of its partitions, in the order of the request, and what came of it.
+type shareWork struct {
+	list []*sharePart
+	by   map[share.TopicPartition]*sharePart
+}
+
+type sharePart struct {
+	tp      share.TopicPartition
+	acks    []share.Ack
+	ackErr  error
+	done    bool // there is something to answer
+	err     error
+	fetched share.Fetched
+}
+
+func newShareWork() *shareWork { return &shareWork{by: map[share.TopicPartition]*sharePart{}} }
+
+func (w *shareWork) of(tp share.TopicPartition) *sharePart {
+	p := w.by[tp]
+	if p == nil {
+		p = &sharePart{tp: tp}
+		w.by[tp] = p
+		w.list = append(w.list, p)
+	}
+	return p
+}
+
+// applyAcks applies the acknowledgements of a request. Renewals come in requests that say so.
+func (s *session) applyAcks(ctx context.Context, group, member string, work *shareWork, renew bool) {
+	most := share.AckReject
+	if renew {
+		most = share.AckRenew
+	}
+	for _, w := range work.list {
+		if len(w.acks) == 0 {
+			continue
+		}
+		if w.ackErr = checkAcks(w.acks, most); w.ackErr != nil {
+			continue
+		}
+		p, err := s.sharePartition(group, w.tp)
+		if err == nil {
+			err = p.Acknowledge(ctx, member, w.acks)
+		}
+		w.ackErr = err
+	}
+}
+
+// checkAcks refuses acknowledgements that make no sense whatever was delivered: out of order, overlapping, of unknown types.
+func checkAcks(acks []share.Ack, most int8) error {
+	next := int64(0)
+	for _, a := range acks {
+		if a.First < next || a.Last < a.First {
+			return fmt.Errorf("acknowledgements are not in order: %w", kerr.InvalidRequest)
+		}
+		next = a.Last + 1
+		if len(a.Types) == 0 {
+			return fmt.Errorf("an acknowledgement has no type: %w", kerr.InvalidRequest)
+		}
+		for _, t := range a.Types {
+			if t < share.AckGap || t > most {
+				return fmt.Errorf("acknowledgement of type %d: %w", t, kerr.InvalidRequest)
+			}
+		}
+	}
+	return nil
+}
