@@ -47,7 +47,7 @@ func TestFindCoordinatorCreatesTheOffsetsTopic(t *testing.T) {
 	}
 }
 
-func TestFindCoordinatorSaysWhatItDoesNotHave(t *testing.T) {
+func TestFindCoordinatorRefusesKeys(t *testing.T) {
 	tb := newTestBroker(t)
 	c := tb.client()
 	for _, tc := range []struct {
@@ -55,7 +55,7 @@ func TestFindCoordinatorSaysWhatItDoesNotHave(t *testing.T) {
 		kind    int8
 		want    *kerr.Error
 	}{
-		{6, coordinatorShare, kerr.UnsupportedVersion},
+		{6, coordinatorShare, kerr.InvalidRequest}, // the key is not one of a share partition
 		{5, coordinatorShare, kerr.InvalidRequest},
 		{5, 9, kerr.InvalidRequest},
 	} {

@@ -17,11 +17,13 @@ import (
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/coordinator"
 	"github.com/gokafka/gokafka/internal/coordinator/group"
+	"github.com/gokafka/gokafka/internal/coordinator/sharestate"
 	"github.com/gokafka/gokafka/internal/coordinator/txn"
 	"github.com/gokafka/gokafka/internal/log"
 	"github.com/gokafka/gokafka/internal/metadata"
 	"github.com/gokafka/gokafka/internal/protocol"
 	"github.com/gokafka/gokafka/internal/server"
+	"github.com/gokafka/gokafka/internal/share"
 	"github.com/gokafka/gokafka/internal/vfs"
 )
 
@@ -113,12 +115,26 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 		},
 		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
 	})
+	a.ShareState = sharestate.New(sharestate.Options{
+		Journal: b.Journal(shareGroupStateTopic), Config: conf, Logger: logger,
+		NumPartitions: func() int32 { return int32(partitions(shareGroupStateTopic)) },
+		Exists: func(id [16]byte, partition int32) bool {
+			topic := store.Image().TopicByID(id)
+			return topic != nil && int(partition) < len(topic.Partitions)
+		},
+		Prune: func(int32, int64) {}, Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
+	})
+	a.Shares = share.New(share.Options{
+		Config: conf, GroupConfig: func(string) map[string]string { return nil }, Persister: share.PersisterOf(a.ShareState), Now: time.Now, Logger: logger,
+	})
 	b.Observe(func(c broker.Change) {
 		load, unload := groups.Load, groups.Unload
 		switch c.TopicPartition.Topic {
 		case groupMetadataTopic:
 		case transactionStateTopic:
 			load, unload = a.Txns.Load, a.Txns.Unload
+		case shareGroupStateTopic:
+			load, unload = a.ShareState.Load, a.ShareState.Unload
 		default:
 			return
 		}
@@ -130,6 +146,8 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 	})
 	store.Subscribe(b.Apply)
 	t.Cleanup(func() {
+		a.Shares.Close()
+		a.ShareState.Close()
 		a.Txns.Close()
 		groups.Close()
 		if err := meta.Close(); err != nil {

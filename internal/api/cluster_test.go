@@ -106,7 +106,7 @@ func TestMetadataCreatesTopics(t *testing.T) {
 		t.Errorf("with auto.create.topics.enable=false: %q", got)
 	}
 	if got := topicNames(answer[*kmsg.MetadataResponse](c, metadataOf(3, shareGroupStateTopic, transactionStateTopic, groupMetadataTopic))); got !=
-		shareGroupStateTopic+"!UNKNOWN_TOPIC_OR_PARTITION "+transactionStateTopic+" "+groupMetadataTopic {
+		shareGroupStateTopic+" "+transactionStateTopic+" "+groupMetadataTopic {
 		t.Errorf("internal topics: %q", got)
 	}
 }

@@ -176,9 +176,10 @@ func creatableTopic(cfg *config.Config, name string, alive int) kmsg.CreateTopic
 		set("unclean.leader.election.enable", "false")
 		set("min.insync.replicas", strconv.Itoa(min(cfg.Int("transaction.state.log.min.isr"), int(t.ReplicationFactor))))
 	case shareGroupStateTopic:
-		internal("share.coordinator.state.topic.")
-		t.Configs = t.Configs[1:] // not compacted: the coordinator gives up what it needs no more
-		set("cleanup.policy", "delete")
+		t.NumPartitions = int32(cfg.Int("share.coordinator.state.topic.num.partitions"))
+		t.ReplicationFactor = int16(max(1, min(cfg.Int("share.coordinator.state.topic.replication.factor"), alive)))
+		set("cleanup.policy", "delete") // the coordinator gives up what it needs no more
+		set("segment.bytes", strconv.Itoa(cfg.Int("share.coordinator.state.topic.segment.bytes")))
 		set("compression.type", "producer")
 		set("retention.ms", "-1")
 		set("min.insync.replicas", strconv.Itoa(min(cfg.Int("share.coordinator.state.topic.min.isr"), int(t.ReplicationFactor))))

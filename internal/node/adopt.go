@@ -121,6 +121,11 @@ func (n *Node) adoptedConfigs(topic string) map[string]string {
 		return compacted("producer", "offsets.topic.segment.bytes")
 	case "__transaction_state":
 		return compacted("uncompressed", "transaction.state.log.segment.bytes")
+	case shareTopic:
+		return map[string]string{
+			"cleanup.policy": "delete", "compression.type": "producer", "retention.ms": "-1",
+			"segment.bytes": fmt.Sprint(n.Config().Int("share.coordinator.state.topic.segment.bytes")),
+		}
 	}
 	return map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}
 }

@@ -46,9 +46,6 @@ func (m *Manager) settings(group string) settings {
 // LockDuration is how long a member of the group has what it acquires.
 func (m *Manager) LockDuration(group string) time.Duration { return m.settings(group).lock }
 
-// Renews reports whether members of the group may renew what they have acquired.
-func (m *Manager) Renews(group string) bool { return m.settings(group).renew }
-
 // Partition returns the share partition of a group on a partition of this node.
 func (m *Manager) Partition(group string, log *broker.Partition) *Partition {
 	k := Key{group, log.TopicID(), log.TopicPartition().Partition}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -335,6 +336,9 @@ func (p *Partition) Acknowledge(ctx context.Context, member string, acks []Ack) 
 	}
 	defer p.leave()
 	s := p.settings()
+	if !s.renew && slices.ContainsFunc(acks, func(a Ack) bool { return slices.Contains(a.Types, AckRenew) }) {
+		return fmt.Errorf("Renewing acquisition locks is not enabled for the group.: %w", kerr.InvalidRecordState) //nolint:staticcheck // Kafka's text
+	}
 	next := p.tracker.clone()
 	changed, err := next.acknowledge(member, acks, s.maxDeliveries, p.now().Add(s.lock))
 	if err != nil {

@@ -324,8 +324,10 @@ func (t *tracker) acknowledge(member string, acks []Ack, limit int16, renewTo ti
 			return nil, fmt.Errorf("%d types of acknowledgement for offsets %d to %d: %w", len(a.Types), a.First, a.Last, kerr.InvalidRequest)
 		case a.Last < t.start:
 			continue // it was settled without the member: the log start moved, or the delivery limit was reached
+		case a.First >= t.end:
+			return nil, fmt.Errorf("Batch record not found. The first offset in request is past acquired records.: %w", kerr.InvalidRequest) //nolint:staticcheck // Kafka's text
 		case a.Last >= t.end:
-			return nil, fmt.Errorf("offset %d was not delivered: %w", a.Last, kerr.InvalidRecordState)
+			return nil, fmt.Errorf("Batch record not found. The last offset in request is past acquired records.: %w", kerr.InvalidRequest) //nolint:staticcheck // Kafka's text
 		}
 		for i := 0; i < len(a.Types); {
 			j := i + 1

@@ -30,8 +30,6 @@ func (s *shard) join(client Client, req *kmsg.JoinGroupRequest, reply *coordinat
 	switch g := known.(type) {
 	case *classic:
 		return g.joinAs(client, req, w)
-	case *opaque:
-		return g.joinReplacing(client, req, w)
 	case *consumer:
 		switch {
 		case len(g.members) > 0:

@@ -25,8 +25,8 @@
 //	OffsetCommitKey v1 group,topic,part  OffsetCommitValue v4, v1 with an expire timestamp (OffsetCommit v2-4), null to remove
 //	GroupMetadataKey v2 group            GroupMetadataValue v3, null to remove
 //
-// Older value versions, and OffsetCommitKey v0, are read. The records of KIP-848 and KIP-1071 are those of package records; those of
-// share groups are left where they are: such a group ([opaque]) keeps its name and is listed.
+// Older value versions, and OffsetCommitKey v0, are read. The records of consumer groups (KIP-848), share groups (KIP-932) and streams
+// groups (KIP-1071) are those of package records.
 //
 // A streams group (KIP-1071) is led as a consumer group of KIP-848 is, by member epochs. What is assigned are tasks: they follow from the topology that
 // the first member brings along (streams_topology.go), are shared out by the sticky assignor (streams_assignor.go) and handed over member by member

@@ -24,6 +24,7 @@ import (
 
 // harness is a coordinator over a journal in memory, in a synctest bubble.
 type harness struct {
+	states  fakeStates
 	t       *testing.T
 	journal *coordinatortest.Journal
 	c       *Coordinator
@@ -51,6 +52,8 @@ func newHarness(t *testing.T, partitions int32) *harness {
 		retentionCheck:         10 * time.Minute,
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        1000,
+		shareMaxSize:           3,
+		shareTimes:             consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
 		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
 		streams:                streamsConfig{session: 45 * time.Second, heartbeat: 5 * time.Second, maxSize: 1000},
 	})
@@ -75,6 +78,7 @@ func newHarness(t *testing.T, partitions int32) *harness {
 			return slices.Values(slices.Sorted(maps.Keys(h.topics)))
 		},
 		TopicsVersion: h.changes.Load,
+		ShareState:    &h.states,
 		Logger:        zap.NewNop(),
 		Now:           time.Now,
 		NewID:         func() string { return fmt.Sprint(h.ids.Add(1)) },
@@ -204,12 +208,6 @@ func durableDiff(live, fresh *shard) string {
 		if a, b := g.groupType(), fresh.groups[id].groupType(); a != b {
 			return fmt.Sprintf("group %s: %s, replayed %s", id, a, b)
 		}
-		if a, ok := g.(*opaque); ok {
-			if b := fresh.groups[id].(*opaque); !reflect.DeepEqual(a.live, b.live) || a.members != b.members {
-				return fmt.Sprintf("group %s: %v, replayed %v", id, a.live, b.live)
-			}
-			continue
-		}
 		if a, ok := g.(*consumer); ok {
 			if diff := consumerDiff(a, fresh.groups[id].(*consumer)); diff != "" {
 				return fmt.Sprintf("group %s: %s", id, diff)
@@ -219,6 +217,13 @@ func durableDiff(live, fresh *shard) string {
 		if a, ok := g.(*streams); ok {
 			if diff := streamsDiff(a, fresh.groups[id].(*streams)); diff != "" {
 				return fmt.Sprintf("group %s: %s", id, diff)
+			}
+			continue
+		}
+		if a, ok := g.(*share); ok {
+			x, y := *a, *fresh.groups[id].(*share)
+			if x.s, y.s = nil, nil; !reflect.DeepEqual(x, y) {
+				return fmt.Sprintf("group %s: %+v, replayed %+v", id, x, y)
 			}
 			continue
 		}

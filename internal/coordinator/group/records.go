@@ -126,8 +126,8 @@ type decoded struct {
 	metadata  *stored    // nil: removed
 }
 
-// decode reads a record. Nothing of the result aliases r. Kinds of groups that are kept as they are (opaque) come back with their group, unknown kinds
-// with their kind alone.
+// decode reads a record. Nothing of the result aliases r. Kinds of the newer protocols come back with their group, unknown kinds with
+// their kind alone.
 func decode(r record) (decoded, error) {
 	if len(r.Key) < 2 {
 		return decoded{}, fmt.Errorf("record key of %d bytes has no version", len(r.Key))
@@ -154,7 +154,7 @@ func decode(r record) (decoded, error) {
 			d.metadata, err = decodeGroup(r.Value)
 		}
 	default:
-		if _, ok := opaqueKinds[d.kind]; ok {
+		if _, ok := groupKinds[d.kind]; ok {
 			if d.group, err = records.GroupID(r.Key); err != nil {
 				return d, fmt.Errorf("key of kind %d: %w", d.kind, err)
 			}

@@ -109,7 +109,7 @@ func newShard(env coordinator.Env, limits func() limits, log *zap.Logger) *shard
 // Loaded restores the groups from what was replayed and arms all timers.
 func (s *shard) Loaded() {
 	s.loading = false
-	s.reportKept()
+	s.reportUnknown()
 	for _, id := range s.groupIDs() {
 		s.groups[id].loaded()
 	}
@@ -134,17 +134,15 @@ func (s *shard) Replay(offset int64, r record) error {
 	case keyGroupMetadata:
 		s.replayGroup(d.group, d.metadata)
 	default:
-		if k, ok := opaqueKinds[d.kind]; ok && k.groupType == typeConsumer {
+		switch groupKinds[d.kind] {
+		case typeConsumer:
 			return s.replayConsumer(d.group, r)
-		} else if ok && k.groupType == typeStreams {
+		case typeStreams:
 			return s.replayStreams(d.group, r)
-		} else if ok && k.groupType == typeShare {
+		case typeShare:
 			return s.replayShare(d.group, r)
-		} else if ok {
-			s.replayOpaque(d, r)
-		} else {
-			s.unknown[d.kind]++
 		}
+		s.unknown[d.kind]++
 	}
 	return nil
 }

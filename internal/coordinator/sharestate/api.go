@@ -127,7 +127,7 @@ func (c *Coordinator) ReadShareGroupStateSummary(ctx context.Context, req *kmsg.
 		for _, p := range t.Partitions {
 			k := Key{req.GroupID, t.TopicID, p.Partition}
 			st, err := do(ctx, c, k, func(s *shard, reply *coordinator.Reply[state]) []record {
-				st, _, err := s.read(k, noLeaderEpoch)
+				st, err := s.summary(k)
 				if err != nil {
 					reply.Fail(err)
 				} else {

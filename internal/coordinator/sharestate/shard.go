@@ -1,6 +1,7 @@
 package sharestate
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -104,7 +105,7 @@ func (s *shard) read(k Key, leaderEpoch int32) (state, []record, error) {
 	}
 	st, ok := s.states[k]
 	if !ok {
-		return state{startOffset: NoOffset, complete: noCount}, nil, nil
+		return state{}, nil, fmt.Errorf("Read operation on uninitialized share partition not allowed.: %w", kerr.InvalidRequest) //nolint:staticcheck // Kafka's text
 	}
 	switch {
 	case leaderEpoch == noLeaderEpoch || leaderEpoch == st.leaderEpoch:
@@ -113,6 +114,17 @@ func (s *shard) read(k Key, leaderEpoch int32) (state, []record, error) {
 		return state{}, nil, kerr.FencedLeaderEpoch
 	}
 	return st, []record{s.write(k, st, leaderEpoch, NoOffset, noCount, nil)}, nil
+}
+
+// summary returns the state for who only looks; it is empty where there is none.
+func (s *shard) summary(k Key) (state, error) {
+	if err := s.check(k); err != nil {
+		return state{}, err
+	}
+	if st, ok := s.states[k]; ok {
+		return st, nil
+	}
+	return state{startOffset: NoOffset, complete: noCount}, nil
 }
 
 // change is what a leader writes.
@@ -130,8 +142,7 @@ func (s *shard) put(k Key, c change) ([]record, error) {
 	st, ok := s.states[k]
 	switch {
 	case !ok:
-		first := state{stateEpoch: c.stateEpoch, leaderEpoch: c.leaderEpoch, startOffset: NoOffset, complete: noCount, createdMs: s.env.Now().UnixMilli()}
-		return []record{s.snapshot(k, first.update(c.leaderEpoch, c.startOffset, c.complete, c.batches))}, nil
+		return nil, fmt.Errorf("Write operation on uninitialized share partition not allowed.: %w", kerr.InvalidRequest) //nolint:staticcheck // Kafka's text
 	case c.leaderEpoch != noLeaderEpoch && c.leaderEpoch < st.leaderEpoch:
 		return nil, kerr.FencedLeaderEpoch
 	case c.stateEpoch != -1 && c.stateEpoch < st.stateEpoch:

@@ -118,7 +118,7 @@ func TestClassicMemberMeetsNewerGroup(t *testing.T) {
 	}
 }
 
-// TestNewerGroupIsAdministered: deletion, commits and descriptions of groups that are kept as they are.
+// TestNewerGroupIsAdministered: deletion, commits and descriptions of groups of the newer protocols.
 func TestNewerGroupIsAdministered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, 1)
@@ -178,25 +178,18 @@ func commitCode(h *harness, id string) int16 {
 	return h.c.OffsetCommit(h.t.Context(), Client{}, req).Topics[0].Partitions[0].ErrorCode
 }
 
-// TestKeptGroupsAreOneLine: what is not understood is no warning, and one line of the log.
-func TestKeptGroupsAreOneLine(t *testing.T) {
+// TestUnknownKindsAreOneLine: what is not understood is no warning, and one line of the log.
+func TestUnknownKindsAreOneLine(t *testing.T) {
 	core, logs := observer.New(zap.DebugLevel)
 	s := bareShard()
 	s.log = zap.New(core)
-	for i := range 3 {
-		for _, r := range foreign(typeShare, fmt.Sprint("g", i), i == 0) {
-			if err := s.Replay(0, r); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	for _, r := range []record{{Key: []byte{0, 99}, Value: []byte{1}}, {Key: []byte{0, 18}}} {
 		if err := s.Replay(0, r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.Loaded()
-	if logs.Len() != 1 || logs.All()[0].Level != zap.InfoLevel || logs.All()[0].ContextMap()["share"] != int64(3) {
+	if logs.Len() != 1 || logs.All()[0].Level != zap.InfoLevel {
 		t.Errorf("%+v", logs.All())
 	}
 	if err := s.Replay(0, record{Key: []byte{0, 3, 0, 9, 'x'}}); err == nil {
