@@ -11,6 +11,9 @@ import (
 // streamsGroups is the life of a streams group (KIP-1071), and the mistakes that its members make.
 func streamsGroups(r *run) {
 	const group = "sg-one"
+	if r.alone != nil {
+		return // nothing of it is gokafka's alone, and the group of the first play is still there
+	}
 	r.coordinatorReady(group, "sg-classic")
 	r.topic("sg-in", 4)
 	type heartbeat = kmsg.StreamsGroupHeartbeatRequest
