@@ -205,7 +205,7 @@ func TestConsumeTransformProduce(t *testing.T) {
 			produce(t, n.franz(t), in, numbered("r", 200)...)
 			s, err := kgo.NewGroupTransactSession(kgo.SeedBrokers(n.addr), kgo.MaxVersions(v), kgo.AllowAutoTopicCreation(), kgo.DisableClientMetrics(), kgo.FetchMaxWait(100*time.Millisecond),
 				kgo.TransactionalID("etl-"+name), kgo.ConsumerGroup("etl-"+name), kgo.ConsumeTopics(in), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-				kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets())
+				kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 			if err != nil {
 				t.Fatal(err)
 			}

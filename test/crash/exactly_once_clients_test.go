@@ -189,7 +189,7 @@ func (e *exactlyOnce) copy(c copier, id string, rng *rand.Rand) {
 	for e.sessionsCtx.Err() == nil {
 		life := e.line.mortal()
 		opts := append(patientOptions(life.dial), kgo.TransactionalID(id), kgo.MaxVersions(c.versions), kgo.TransactionTimeout(8*time.Second), kgo.ConsumerGroup(c.group),
-			kgo.ConsumeTopics(copied), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.RequireStableFetchOffsets(),
+			kgo.ConsumeTopics(copied), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 			kgo.SessionTimeout(2*time.Second), kgo.HeartbeatInterval(300*time.Millisecond), kgo.ProducerLinger(0))
 		if c.consumer {
 			opts = append(opts, kgo.ServerSideBalancer())

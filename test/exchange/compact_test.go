@@ -27,7 +27,7 @@ func TestCompacted(t *testing.T) {
 	h.dump()
 
 	apache := h.apache("4")
-	seen = h.mustSee(seen)
+	h.mustSee(seen)
 	c.check()
 	c.rounds("a1")
 	seen = h.see()
