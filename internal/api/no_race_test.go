@@ -1,0 +1,6 @@
+//go:build !race
+
+package api
+
+// raceDetector is whether it watches.
+const raceDetector = false
