@@ -158,6 +158,11 @@ func masked(out string) string {
 	all := strings.Split(strings.TrimSpace(out), "\n")
 	for i := range all { // the last line has lost its padding, and which one is last is a hash table's whim
 		all[i] = strings.TrimRight(all[i], " ")
+		if head, configs, ok := strings.Cut(all[i], "Configs: "); ok {
+			list := strings.Split(configs, ",")
+			slices.Sort(list)
+			all[i] = head + "Configs: " + strings.Join(list, ",")
+		}
 	}
 	all = slices.DeleteFunc(all, func(line string) bool { return line == "" })
 	slices.Sort(all)
