@@ -206,9 +206,6 @@ func (l *Log) checkProducer(b protocol.Batch, o AppendOptions, sum *summary) err
 // with a whole batch; if that fails too nobody knows what is there, and the log is
 // offline.
 func (l *Log) write(s *segment, records []byte, position int64, aborted []AbortedTxn) error {
-	if err := l.writeTopicID(); err != nil {
-		return l.rollError("open "+s.path(extLog), err)
-	}
 	h, err := s.openToWrite(preallocation(l.config.Load()))
 	if err != nil {
 		return l.rollError("open "+s.path(extLog), err)
@@ -329,9 +326,6 @@ func (l *Log) roll(v *view, base int64, reason string) (*view, error) {
 	}
 	doing := "roll " + s.path(extLog)
 	if s.unmade { // an empty segment's name says where the log begins
-		if err := l.writeTopicID(); err != nil {
-			return nil, l.rollError(doing, err)
-		}
 		h, err := s.openToWrite(0)
 		if err != nil {
 			return nil, l.rollError(doing, err)

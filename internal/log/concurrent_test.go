@@ -243,13 +243,13 @@ func TestEmptyLogHasNoFiles(t *testing.T) {
 		_, err := tl.Retain(tl.clock)
 		must(t, err)
 		must(t, tl.Flush())
+		again := how(nil)
 		if changes != 0 {
 			t.Errorf("%d changes of files", changes)
 		}
-		if got := files(t, disk, testDir); len(got) > 1 {
+		if got := files(t, disk, testDir); len(got) != 1 {
 			t.Errorf("files: %v", got)
 		}
-		again := how(nil)
 		for _, line := range again.logs.All() {
 			t.Errorf("logged: %v", line)
 		}
@@ -258,32 +258,6 @@ func TestEmptyLogHasNoFiles(t *testing.T) {
 	tl.add(plainBatch(t, 3, 1000))
 	if tl = tl.crash(nil); tl.EndOffset() != 3 {
 		t.Errorf("end offset %d", tl.EndOffset())
-	}
-}
-
-// TestTopicIDIsThereWithTheFirstRecord: a new log has its topic id in memory alone, but no record is ever without it, and neither is a log that was closed.
-func TestTopicIDIsThereWithTheFirstRecord(t *testing.T) {
-	id := [16]byte{1, 2}
-	for name, do := range map[string]func(tl *testLog){
-		"append":   func(tl *testLog) { tl.add(plainBatch(t, 1, 1000)); must(t, tl.Flush()) },
-		"truncate": func(tl *testLog) { must(t, tl.TruncateFullyAt(7)) },
-		"set again": func(tl *testLog) {
-			must(t, tl.SetTopicID(id))
-			tl.add(plainBatch(t, 1, 1000))
-			must(t, tl.Flush())
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			tl := openTest(t, newDisk(t), func(o *Options) { o.TopicID = id })
-			do(tl)
-			if tl = tl.crash(func(o *Options) { o.TopicID = [16]byte{} }); tl.TopicID() != id {
-				t.Errorf("topic id %x after a crash", tl.TopicID())
-			}
-		})
-	}
-	tl := openTest(t, newDisk(t), func(o *Options) { o.TopicID = id })
-	if tl = tl.reopen(func(o *Options) { o.TopicID = [16]byte{} }); tl.TopicID() != id {
-		t.Errorf("topic id %x after a clean stop", tl.TopicID())
 	}
 }
 

@@ -58,7 +58,6 @@ type Log struct {
 	verifications map[int64]*verification
 	lastGuard     uint64
 	rollJitterMs  int64 // guarded by mu
-	idUnwritten   bool  // guarded by mu: partition.metadata does not have topicID yet
 	unsyncedDir   bool  // guarded by flushMu: the directory's own name was not synced
 }
 
@@ -150,34 +149,13 @@ func (l *Log) Dir() string { return l.dir }
 // TopicID returns the topic's id from partition.metadata, zero when there is none.
 func (l *Log) TopicID() [16]byte { return *l.topicID.Load() }
 
-// SetTopicID gives a directory without partition.metadata a topic id: one of Kafka
+// SetTopicID writes partition.metadata for a directory that has none: one of Kafka
 // 2.8 with ZooKeeper, or one whose creation a crash cut short.
 func (l *Log) SetTopicID(id [16]byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := writePartitionMetadata(l.fs, l.dir, id); err != nil {
+		return storageError("write partition.metadata of "+l.dir, err)
+	}
 	l.topicID.Store(&id)
-	l.idUnwritten = true
-	if v := l.view.Load(); v != nil && v.active().unmade {
-		return nil // see writeTopicID
-	}
-	if err := l.writeTopicID(); err != nil {
-		return storageError("set the topic id of "+l.dir, err)
-	}
-	return nil
-}
-
-// writeTopicID writes partition.metadata when that is still to be done. A log without
-// files has it in memory alone, until the first file is made or the log is closed:
-// one file less for each of thousands of partitions that are made at once, and a
-// directory without records belongs to whoever finds it. l.mu must be held.
-func (l *Log) writeTopicID() error {
-	if !l.idUnwritten {
-		return nil
-	}
-	if err := writePartitionMetadata(l.fs, l.dir, l.TopicID()); err != nil {
-		return fmt.Errorf("write %s: %w", partitionMetadataFile, err)
-	}
-	l.idUnwritten = false
 	return nil
 }
 
@@ -306,9 +284,6 @@ func (l *Log) Close() error {
 	defer l.closeFiles()
 	if err := l.directory.err(); err != nil {
 		return err
-	}
-	if err := l.writeTopicID(); err != nil {
-		return l.fail("close "+l.dir, err)
 	}
 	v := l.view.Load()
 	s := v.active()

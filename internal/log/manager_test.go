@@ -510,7 +510,10 @@ func TestCreateIsCheap(t *testing.T) {
 	m := openManager(t, o)
 	calls = nil
 	m.create(tp("t", 0), 1)
-	want := []string{"stat /d1/t-0", "mkdir /d1/t-0"}
+	want := []string{
+		"stat /d1/t-0", "mkdir /d1/t-0",
+		"create /d1/t-0/partition.metadata", "write /d1/t-0/partition.metadata", "close /d1/t-0/partition.metadata",
+	}
 	if diff := cmp.Diff(want, calls); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

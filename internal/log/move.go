@@ -109,11 +109,6 @@ func (m *Manager) createFuture(d *logDir, from *Log) (*Log, error) {
 	o := m.logOptions(d, *from.config.Load())
 	o.TopicID, o.LogStartOffset = from.TopicID(), from.StartOffset()
 	l, err := create(m.fs, name, o.withDefaults())
-	if err == nil {
-		l.mu.Lock()
-		err = l.writeTopicID() // the next start goes by it
-		l.mu.Unlock()
-	}
 	if err != nil {
 		_ = m.fs.RemoveAll(name) // the next start would take it for a move
 		return nil, err

@@ -59,9 +59,8 @@ func create(fsys vfs.FS, dir string, o Options) (*Log, error) {
 	}
 	l.unsyncedDir = true
 	s, err := firstSegment(l.fs, l.dir, o.LogStartOffset, l.nowMs(), preallocation(&o.Config))
-	l.idUnwritten = o.TopicID != [16]byte{}
-	if err == nil && !s.unmade {
-		err = l.writeTopicID()
+	if err == nil && o.TopicID != [16]byte{} {
+		err = writePartitionMetadata(l.fs, l.dir, o.TopicID)
 	}
 	if err != nil {
 		return nil, storageError("make a log in "+l.dir, err)

@@ -188,10 +188,6 @@ func (l *Log) truncateFully(v *view, o int64) error {
 	if err := l.removeSegments(newestFirst(v.segments), 0); err != nil {
 		return l.fail(doing, err)
 	}
-	err := l.writeTopicID()
-	if err != nil {
-		return l.fail(doing, err)
-	}
 	s, err := createSegment(l.fs, l.dir, o, l.nowMs(), preallocation(l.config.Load()))
 	if err == nil {
 		err = l.fs.SyncDir(l.dir)
