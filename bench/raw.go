@@ -71,7 +71,6 @@ type load struct {
 	requests, bytes      float64
 	seconds              float64
 	brokerCPU, clientCPU float64
-	latencies            []time.Duration // of depth 1 flows, when asked for
 }
 
 func (l load) add(f *figures, name string, size bool) {

@@ -71,7 +71,7 @@ func startOffset(reset string) (start, error) {
 // groupOptions makes a client a member of the group that the properties name.
 func groupOptions(p client.Properties) ([]kgo.Opt, error) {
 	r := &propertyReader{Properties: p}
-	opts := []kgo.Opt{kgo.ConsumerGroup(p["group.id"]), kgo.RequireStableFetchOffsets()}
+	opts := []kgo.Opt{kgo.ConsumerGroup(p["group.id"])}
 	if commit, ok := r.boolean("enable.auto.commit"); ok && !commit {
 		opts = append(opts, kgo.DisableAutoCommit())
 	} else {

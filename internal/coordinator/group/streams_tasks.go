@@ -28,11 +28,6 @@ func (t tasks) equal(o tasks) bool {
 	return maps.Equal(t.active, o.active) && maps.Equal(t.standby, o.standby) && maps.Equal(t.warmup, o.warmup)
 }
 
-// sameTasks compares but for the epochs.
-func (t tasks) sameTasks(o tasks) bool {
-	return t.active.same(o.active) && t.standby.same(o.standby) && t.warmup.same(o.warmup)
-}
-
 // intersects reports whether there is a task that both have in the same role.
 func (t tasks) intersects(o tasks) bool {
 	return t.active.intersects(o.active) || t.standby.intersects(o.standby) || t.warmup.intersects(o.warmup)
@@ -44,8 +39,6 @@ func (t tasks) within(o tasks) bool {
 }
 
 func (s taskSet) has(id taskID) bool { _, ok := s[id]; return ok }
-
-func (s taskSet) same(o taskSet) bool { return len(s) == len(o) && s.within(o) }
 
 func (s taskSet) within(o taskSet) bool {
 	for id := range s {
