@@ -81,6 +81,18 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// eventually waits until what is so.
+func eventually(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for ctx := within(t); !so(); {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
 // produce writes values to a partition, or where the client's partitioner wants them for partition −1.
 func produce(t *testing.T, cl *kgo.Client, topic string, values ...string) {
 	t.Helper()
