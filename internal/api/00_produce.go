@@ -187,6 +187,7 @@ func (s *session) appendRecords(req *kmsg.ProduceRequest, topic string, tp *kmsg
 
 // awaitCommitted waits for the appends that are not committed yet. Phase 2. Its error is that of ctx.
 func (s *session) awaitCommitted(ctx context.Context, req *kmsg.ProduceRequest, sc *produceScratch) error {
+	s.flush()
 	timed, cancel := context.WithTimeout(ctx, time.Duration(req.TimeoutMillis)*time.Millisecond)
 	defer cancel()
 	for _, w := range sc.pending {

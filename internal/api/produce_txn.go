@@ -58,6 +58,7 @@ func (s *session) joinTransaction(ctx context.Context, req *kmsg.ProduceRequest)
 	case req.Version >= 11:
 		way = joinAbortable
 	}
+	s.flush()
 	for i, err := range s.joinTxn(ctx, *req.TransactionID, producerID, epoch, asked, way) {
 		at := producedPartition{topic: asked[i].Topic, partition: asked[i].Partition}
 		joins[at] = joined{joins[at].guard, err}

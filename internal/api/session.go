@@ -68,11 +68,21 @@ func (s *session) Handle(ctx context.Context, frame []byte) (resp server.Respons
 	if ce := s.api.Log.Check(zapcore.DebugLevel, "request"); ce != nil {
 		ce.Write(append(s.fields(), zap.Int("bytes", len(frame)))...)
 	}
+	if h.Key != int16(kmsg.Produce) { // which is the one that clients send without waiting, and knows itself when it waits
+		s.flush()
+	}
 	resp, err = e.serve(ctx, s, req)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
 	return resp, nil
+}
+
+// flush has the answers to earlier requests written before this one waits.
+func (s *session) flush() {
+	if s.conn.Flush != nil {
+		s.conn.Flush()
+	}
 }
 
 // Close is called once, after the last Handle. Fetch sessions stay: a client may go on with one on a new connection

@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -17,8 +18,8 @@ import (
 )
 
 const (
-	// readBufferBytes is what a connection holds while requests come: enough for a small one in one read.
-	readBufferBytes = 2 << 10
+	// readBufferBytes is what a connection holds while requests come: enough for several small ones in one read.
+	readBufferBytes = 8 << 10
 	// writeChunkBytes bounds what one write deadline covers, so that a slow reader that makes progress is not cut off.
 	writeChunkBytes = 1 << 20
 	// quietAfter is how long a connection may wait for a request before it lets go of what it needs for one: see conn.park.
@@ -37,6 +38,9 @@ type conn struct {
 	numHeld int
 	reading deadline
 	writing deadline
+
+	out      *buffer // responses that are not written yet, nil when there is none: see respond
+	writeErr error   // of Flush; the connection ends with it
 
 	turns   atomic.Uint64 // odd while a request is handled
 	watched uint64        // guarded by Server.mu: turns at the last look
@@ -89,6 +93,7 @@ func (c *conn) serve(ctx context.Context) {
 		}
 		r.Reset(nil)
 		readBuffers.Put(r)
+		c.Flush()
 		if quiet {
 			go c.park(ctx)
 			return
@@ -136,28 +141,69 @@ func (c *conn) serveOne(ctx context.Context, session Session, r *bufio.Reader) e
 	c.turns.Add(1)
 	response, err := session.Handle(ctx, frame)
 	c.turns.Add(1)
-	if err != nil {
+	if err == nil {
+		err = c.writeErr
+	}
+	if err != nil || response == nil && c.out == nil {
 		return err
 	}
-	if response == nil {
-		return nil
+	return c.respond(response, r, limits.MaxIdle)
+}
+
+// respond writes a response, nil for a request that has none. While the next request of a client that does not wait for its answers has come
+// already, small responses are held back, so that several go out with one write: it costs as much as all else that a small request takes.
+// Whatever is about to wait writes them first.
+func (c *conn) respond(response Response, r *bufio.Reader, idle time.Duration) error {
+	if response != nil {
+		if closer, ok := response.(io.Closer); ok {
+			defer func() { _ = closer.Close() }()
+		}
+		size := 0
+		if hint, ok := response.(interface{ SizeHint() int }); ok {
+			size = hint.SizeHint()
+		}
+		if c.out != nil && len(c.out.bytes)+size > smallBufferBytes {
+			if c.Flush(); c.writeErr != nil {
+				return c.writeErr
+			}
+		}
+		if large, ok := response.(Streamer); ok && size > mediumBufferBytes {
+			out := takeBuffer(mediumBufferBytes)
+			defer out.release()
+			return large.Stream(out.bytes[:cap(out.bytes)], func(piece []byte) error { return c.write(piece, idle) })
+		}
+		if c.out == nil {
+			c.out = takeBuffer(size)
+		}
+		c.out.bytes = response.AppendTo(c.out.bytes)
 	}
-	if closer, ok := response.(io.Closer); ok {
-		defer func() { _ = closer.Close() }()
+	if len(c.out.bytes) >= smallBufferBytes/2 || !wholeFrameIn(r) {
+		c.Flush()
 	}
-	if large, ok := response.(Streamer); ok && large.SizeHint() > mediumBufferBytes {
-		out := takeBuffer(mediumBufferBytes)
-		defer out.release()
-		return large.Stream(out.bytes[:cap(out.bytes)], func(piece []byte) error { return c.write(piece, limits.MaxIdle) })
+	return c.writeErr
+}
+
+// wholeFrameIn says whether the next request has arrived as a whole.
+func wholeFrameIn(r *bufio.Reader) bool {
+	if r.Buffered() < 4 {
+		return false
 	}
-	size := 0
-	if hint, ok := response.(interface{ SizeHint() int }); ok {
-		size = hint.SizeHint()
+	prefix, _ := r.Peek(4)
+	size := int32(binary.BigEndian.Uint32(prefix))
+	return size >= 0 && int(size) <= r.Buffered()-4
+}
+
+// Flush writes the responses that respond holds back. It is [ConnInfo.Flush].
+func (c *conn) Flush() {
+	if c.out == nil {
+		return
 	}
-	out := takeBuffer(size)
+	out := c.out
+	c.out = nil
 	defer out.release()
-	out.bytes = response.AppendTo(out.bytes[:0])
-	return c.write(out.bytes, limits.MaxIdle)
+	if c.writeErr == nil {
+		c.writeErr = c.write(out.bytes, c.server.limits().MaxIdle)
+	}
 }
 
 // awaitPrefix waits for the size of the next frame.

@@ -48,6 +48,9 @@ type ConnInfo struct {
 	RemoteAddr net.Addr
 	LocalAddr  net.Addr
 	ID         uint64 // unique in the life of the process
+	// Flush writes the responses of earlier requests, which are held back while more requests are at hand. Handle calls it before it waits for
+	// anything but the disk, so that no answer waits for another request's.
+	Flush func()
 }
 
 // Limits are the connection limits; they are read anew for each connection, so that they may change while the server runs.
@@ -163,6 +166,7 @@ func (s *Server) start(listener string, nc net.Conn) {
 		server: s, net: nc, cancel: cancel,
 		info: ConnInfo{Listener: listener, RemoteAddr: nc.RemoteAddr(), LocalAddr: nc.LocalAddr(), ID: s.nextID},
 	}
+	c.info.Flush = c.Flush
 	s.conns[c] = struct{}{}
 	s.running.Add(1)
 	s.mu.Unlock()

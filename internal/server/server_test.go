@@ -26,12 +26,15 @@ type echo struct {
 	handling atomic.Int32
 }
 
-func (e *echo) NewSession(ConnInfo) Session {
+func (e *echo) NewSession(info ConnInfo) Session {
 	e.sessions.Add(1)
-	return &echoSession{e}
+	return &echoSession{e, info.Flush}
 }
 
-type echoSession struct{ echo *echo }
+type echoSession struct {
+	echo  *echo
+	flush func()
+}
 
 func (s *echoSession) Close() { s.echo.closed.Add(1) }
 
@@ -46,6 +49,7 @@ func (s *echoSession) Handle(ctx context.Context, frame []byte) (Response, error
 	case bytes.HasPrefix(frame, []byte("silent")):
 		return nil, nil
 	case bytes.HasPrefix(frame, []byte("poll")):
+		s.flush()
 		<-ctx.Done()
 	}
 	return reply(frame), nil
@@ -392,6 +396,49 @@ func TestQuietConnectionsAreServedAgain(t *testing.T) {
 			}
 			_ = c.Close()
 			f.stop()
+		})
+	}
+}
+
+// TestAnswersGoOutTogether: of requests that come together the answers do too, but none waits for a request that waits or has not come yet.
+func TestAnswersGoOutTogether(t *testing.T) {
+	frames := func(texts ...string) (b []byte) {
+		for _, text := range texts {
+			b = reply(text).AppendTo(b)
+		}
+		return b
+	}
+	large := strings.Repeat("x", 3<<10)
+	for _, tc := range []struct {
+		name   string
+		sent   []byte
+		writes [][]byte
+	}{
+		{"one", frames("a"), [][]byte{frames("a")}},
+		{"three", frames("a", "b", "c"), [][]byte{frames("a", "b", "c")}},
+		{"half of the next is missing", frames("a", "b", "cccc")[:13], [][]byte{frames("a", "b")}},
+		{"the second waits", frames("a", "poll"), [][]byte{frames("a")}},
+		{"one has no answer", frames("a", "silent", "b", "silent"), [][]byte{frames("a", "b")}},
+		{"the last ends the connection", frames("a", "b", "refuse"), [][]byte{frames("a", "b")}},
+		{"enough for a write", frames(large, large, "c"), [][]byte{frames(large, large, "c")}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := start(t, Limits{})
+				defer f.stop()
+				c := f.listener.dial("10.0.0.1")
+				defer func() { _ = c.Close() }()
+				buf := make([]byte, 64<<10)
+				// What comes to a quiet connection is read in two pieces; from the second request on it is read as it comes.
+				for i, want := range append([][]byte{frames("first")}, tc.writes...) {
+					if i < 2 {
+						go func() { _, _ = c.Write([][]byte{frames("first"), tc.sent}[i]) }()
+					}
+					if n, err := c.Read(buf); err != nil || !bytes.Equal(buf[:n], want) {
+						t.Errorf("%q, %v; want %q", buf[:n], err, want)
+					}
+				}
+			})
 		})
 	}
 }
