@@ -17,6 +17,8 @@
 // (-warm, -measured), after the broker has had all kinds of load for a while (-heat): a JVM that has not compiled its code yet costs several times what it
 // costs later, and that is told apart, by the parts start, recovery and tools.
 //
+// The machine is warmed up as well: see touchMemory. The brokers take turns at going first, and what one wrote is on the disk before the next begins.
+//
 // The raw client (raw.go, raw_frames.go) sends frames that were encoded before over plain sockets and looks at error codes and offsets alone of what is
 // answered. Every answer is checked for its error code. Of an idempotent producer's batches the sequence is counted on and the CRC corrected by a
 // table, so that this costs nothing either.

@@ -36,6 +36,7 @@ var parts = []part{
 	{"memory", "resident memory, and the size of what is installed", loadProps, measureMemory, false, false},
 	{"idle", "1,000 consumers without records, each with a Fetch that waits 500 ms", nil, measureIdle, true, true},
 	{"transactions", "transactions of one record of 100 B in franz-go, one after the other for each producer", loadProps, measureTransactions, true, true},
+	{"groups", "offset commits by raw connections, groups of 100 consumers of franz-go, a start with a million offset commits", groupsProps, measureGroups, true, true},
 	{"growth", "the same work with 10 and 100 times the partitions, connections and data", loadProps, measureGrowth, true, true},
 	{"clients", "other people's clients, 1 KiB records", loadProps, measureClients, true, true},
 	{"compaction", "512 MiB of 1 KiB records with 50,000 keys, compacted", compactionProps, measureCompaction, false, false},
@@ -65,7 +66,7 @@ func main() {
 	flag.StringVar(&a.subject, "bin", "bin/gokafka", "gokafka's binary")
 	flag.StringVar(&a.dir, "dir", "", "where the brokers' data goes; a temporary directory when empty")
 	flag.StringVar(&a.kase, "case", "", "regexp over the cases of produce and fetch")
-	flag.DurationVar(&settings.heat, "heat", 8*time.Second, "how long a broker gets all kinds of load before a part that measures load")
+	flag.DurationVar(&settings.heat, "heat", 8*time.Second, "how long a broker gets all kinds of load before a part that measures load; 0 also leaves the memory untouched")
 	flag.DurationVar(&settings.warm, "warm", time.Second/2, "how long load goes on before it is measured")
 	flag.DurationVar(&settings.measured, "measured", 2*time.Second, "how long it is measured")
 	list := flag.Bool("list", false, "print the parts")
@@ -108,6 +109,11 @@ func run(ctx context.Context, a arguments) error {
 	if a.out != "" {
 		if all, err = loadResults(kept); err != nil {
 			return err
+		}
+	}
+	if settings.heat > 0 {
+		if err := touchMemory(); err != nil {
+			return fmt.Errorf("touch the free memory: %w", err)
 		}
 	}
 	var failed []string
@@ -171,7 +177,12 @@ func (a arguments) measure(ctx context.Context, p part, brokers []broker) (*resu
 	r := &result{Part: p.name, Date: time.Now().UTC().Format("2006-01-02 15:04"), Version: gokafkaVersion(), Rounds: a.rounds, Load: loadAverage(), Figures: map[string]*figures{}}
 	began := time.Now()
 	for round := range a.rounds {
-		for _, b := range brokers {
+		order := slices.Clone(brokers)
+		if round%2 == 1 {
+			slices.Reverse(order)
+		}
+		for _, b := range order {
+			settleDisk()
 			fmt.Fprintf(os.Stderr, "%s, round %d of %d: %s\n", p.name, round+1, a.rounds, b.name)
 			if err := measure(ctx, p, b, a.dir, r.of(b.name)); err != nil {
 				return nil, fmt.Errorf("%s with %s: %w", p.name, b.name, err)

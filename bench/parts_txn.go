@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,44 +17,64 @@ func measureTransactions(ctx context.Context, b *running, f *figures) error {
 		return err
 	}
 	for _, producers := range []int{1, 50} {
-		l, err := driveTransactions(ctx, b, producers)
+		t := &transactions{b: b, producers: producers}
+		l, err := t.drive(ctx)
 		if err != nil {
 			return fmt.Errorf("%d producers: %w", producers, err)
 		}
 		name := fmt.Sprintf("%d producers", producers)
 		f.add(name+": transactions", "1/s", l.requests/l.seconds)
 		f.add(name+": broker CPU", "µs/transaction", 1e6*l.brokerCPU/l.requests)
+		took := t.took(time.Now().Add(-time.Duration(l.seconds * float64(time.Second))))
+		f.add(name+": commit p50", "ms", ms(quantile(took, 0.5)))
+		f.add(name+": commit p99", "ms", ms(quantile(took, 0.99)))
 	}
 	return nil
 }
 
-func driveTransactions(ctx context.Context, b *running, producers int) (load, error) {
+// transactions are those of some producers.
+type transactions struct {
+	b              *running
+	producers      int
+	begun, commits atomic.Int64 // producers that have committed, and how often they have
+	bytes          atomic.Int64 // stays 0
+
+	mu   sync.Mutex
+	ends []commitEnd
+}
+
+// commitEnd is one EndTransaction.
+type commitEnd struct {
+	began time.Time
+	took  time.Duration
+}
+
+func (t *transactions) drive(ctx context.Context) (load, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	var commits, begun, bytes atomic.Int64
-	failed := make(chan error, producers)
-	ended := make(chan struct{}, producers)
-	for i := range producers {
+	failed := make(chan error, t.producers)
+	ended := make(chan struct{}, t.producers)
+	for i := range t.producers {
 		go func() {
 			defer func() { ended <- struct{}{} }()
-			if err := commitOn(ctx, b, i, producers, &begun, &commits); err != nil && ctx.Err() == nil {
+			if err := t.commitOn(ctx, i); err != nil && ctx.Err() == nil {
 				failed <- err
 			}
 		}()
 	}
 	defer func() {
 		cancel()
-		for range producers {
+		for range t.producers {
 			<-ended
 		}
 	}()
-	for began := time.Now(); begun.Load() < int64(producers) && time.Since(began) < time.Minute; { // the coordinator's topic is made first, and each has its own producer id
+	for began := time.Now(); t.begun.Load() < int64(t.producers) && time.Since(began) < time.Minute; { // the coordinator's topic is made first, and each has its own producer id
 		select {
 		case err := <-failed:
 			return load{}, err
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	l, err := observe(b, &commits, &bytes)
+	l, err := observe(t.b, &t.commits, &t.bytes)
 	select {
 	case err := <-failed:
 		return l, err
@@ -61,8 +83,8 @@ func driveTransactions(ctx context.Context, b *running, producers int) (load, er
 	}
 }
 
-func commitOn(ctx context.Context, b *running, i, producers int, begun, commits *atomic.Int64) error {
-	c, err := b.client(kgo.DefaultProduceTopic("txn"), kgo.TransactionalID(fmt.Sprintf("bench-%d-%d", producers, i)), kgo.ProducerBatchCompression(kgo.NoCompression()))
+func (t *transactions) commitOn(ctx context.Context, i int) error {
+	c, err := t.b.client(kgo.DefaultProduceTopic("txn"), kgo.TransactionalID(fmt.Sprintf("bench-%d-%d", t.producers, i)), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		return err
 	}
@@ -75,13 +97,35 @@ func commitOn(ctx context.Context, b *running, i, producers int, begun, commits 
 		if err := c.ProduceSync(ctx, &kgo.Record{Value: value}).FirstErr(); err != nil {
 			return err
 		}
+		began := time.Now()
 		if err := c.EndTransaction(ctx, kgo.TryCommit); err != nil {
 			return err
 		}
+		t.ended(began)
 		if first {
-			begun.Add(1)
+			t.begun.Add(1)
 		}
-		commits.Add(1)
+		t.commits.Add(1)
 	}
 	return nil
+}
+
+func (t *transactions) ended(began time.Time) {
+	e := commitEnd{began, time.Since(began)}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ends = append(t.ends, e)
+}
+
+// took returns how long the commits took that began after since, sorted.
+func (t *transactions) took(since time.Time) (took []time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.ends {
+		if e.began.After(since) {
+			took = append(took, e.took)
+		}
+	}
+	slices.Sort(took)
+	return took
 }
