@@ -39,18 +39,20 @@ func measureCommits(ctx context.Context, b *running, f *figures) error {
 	if err := heatCommits(b, names); err != nil {
 		return err
 	}
-	for _, groups := range []int{1, 50} {
-		all := make([][]time.Duration, groups)
-		l, err := drive(b, commitFlows(names[:groups], all))
+	for _, c := range []struct {
+		groups int
+		name   string
+	}{{1, "OffsetCommit, 1 group"}, {len(names), "OffsetCommit, 50 groups"}} {
+		all := make([][]time.Duration, c.groups)
+		l, err := drive(b, commitFlows(names[:c.groups], all))
 		if err != nil {
 			return err
 		}
 		d := slices.Concat(all...)
 		slices.Sort(d)
-		name := fmt.Sprintf("OffsetCommit, %d groups", groups)
-		l.add(f, name, false)
-		f.add(name+": p50", "ms", ms(quantile(d, 0.5)))
-		f.add(name+": p99", "ms", ms(quantile(d, 0.99)))
+		l.add(f, c.name, false)
+		f.add(c.name+": p50", "ms", ms(quantile(d, 0.5)))
+		f.add(c.name+": p99", "ms", ms(quantile(d, 0.99)))
 	}
 	return nil
 }
