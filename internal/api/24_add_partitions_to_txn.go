@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/gokafka/gokafka/internal/broker"
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
@@ -101,14 +102,49 @@ func fillErrors(errs []error, err error) {
 	}
 }
 
-// joinTxn has the coordinator of a transaction confirm that a partition is part of it, or take it in (transaction version 2), before the first batch is
+// joining is a partition that is to become part of a transaction with its next batch.
+type joining struct {
+	*broker.Partition
+	sequence int32  // of that batch
+	guard    uint64 // to append it with
+}
+
+// joinTxn has the coordinator of a transaction confirm that partitions are part of it, or take them in (transaction version 2), before the first batch is
 // appended (KIP-890). Errors are those that clients of Produce expect.
-func (s *session) joinTxn(ctx context.Context, id string, producerID int64, epoch int16, partitions []protocol.TopicPartition, way joinWay) []error {
+//
+// AddPartitions waits for the markers of the transaction before, and these take the guards of their partitions away. Kafka's coordinator does not wait: its
+// producers begin again with another guard. So what has lost its guard here gets another one, and asks again, when there is nothing left to wait for.
+func (s *session) joinTxn(ctx context.Context, id string, producerID int64, epoch int16, partitions []joining, way joinWay) []error {
+	errs := s.askTxn(ctx, id, producerID, epoch, partitions, way)
+	if way != joinAdds {
+		return errs
+	}
+	lost := false
+	for i := range partitions {
+		p := &partitions[i]
+		if errs[i] != nil {
+			continue
+		}
+		if guard, needed, err := p.VerifyTxn(producerID, epoch, p.sequence, true); err == nil && needed && guard != p.guard {
+			p.guard, lost = guard, true
+		}
+	}
+	if lost {
+		errs = s.askTxn(ctx, id, producerID, epoch, partitions, way)
+	}
+	return errs
+}
+
+func (s *session) askTxn(ctx context.Context, id string, producerID int64, epoch int16, partitions []joining, way joinWay) []error {
 	errs := make([]error, len(partitions))
+	asked := make([]protocol.TopicPartition, len(partitions))
+	for i, p := range partitions {
+		asked[i] = p.TopicPartition()
+	}
 	if way == joinAdds {
-		fillErrors(errs, s.api.Txns.AddPartitions(ctx, strings.Clone(id), producerID, epoch, partitions, 2))
+		fillErrors(errs, s.api.Txns.AddPartitions(ctx, strings.Clone(id), producerID, epoch, asked, 2))
 	} else {
-		verified, err := s.api.Txns.VerifyPartitions(ctx, id, producerID, epoch, partitions)
+		verified, err := s.api.Txns.VerifyPartitions(ctx, id, producerID, epoch, asked)
 		if copy(errs, verified); err != nil {
 			fillErrors(errs, err)
 		}

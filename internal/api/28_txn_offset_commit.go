@@ -47,7 +47,9 @@ func (s *session) joinTxnWithGroup(ctx context.Context, req *kmsg.TxnOffsetCommi
 	case req.Version >= 4:
 		way = joinAbortable
 	}
-	return guard, groupError(s.joinTxn(ctx, req.TransactionalID, req.ProducerID, req.ProducerEpoch, []protocol.TopicPartition{tp}, way)[0])
+	join := []joining{{p, -1, guard}}
+	err = s.joinTxn(ctx, req.TransactionalID, req.ProducerID, req.ProducerEpoch, join, way)[0]
+	return join[0].guard, groupError(err)
 }
 
 // groupError is an error of the group's partition, or of the transaction's coordinator, as clients of the group's coordinator know it.

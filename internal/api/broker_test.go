@@ -37,6 +37,8 @@ type testBroker struct {
 	t   testing.TB
 	api *API
 	b   *broker.Broker
+
+	holdMarkers atomic.Pointer[chan struct{}] // if any, transaction markers wait until it is closed
 }
 
 // newTestBroker opens a broker in memory; overrides are key, value pairs of its configuration.
@@ -99,6 +101,7 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 		},
 		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
 	})
+	tb := &testBroker{t: t, b: b}
 	var epoch atomic.Int64
 	a := &API{
 		NodeID: testNode, ClusterID: logs.ClusterID(), Config: conf, Broker: b, Metadata: store, Controller: meta.Controller(), Groups: groups,
@@ -111,6 +114,9 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 			return testNode, int(tp.Partition) < partitions(tp.Topic)
 		},
 		WriteMarkers: func(ctx context.Context, _ int32, req *kmsg.WriteTxnMarkersRequest) (*kmsg.WriteTxnMarkersResponse, error) {
+			if hold := tb.holdMarkers.Load(); hold != nil {
+				<-*hold
+			}
 			return a.WriteTxnMarkers(ctx, req)
 		},
 		Now: time.Now, NewID: coordinator.UUIDs(rand.Reader),
@@ -158,7 +164,8 @@ func newTestBrokerOn(t testing.TB, fs vfs.FS, dir string, overrides ...string) *
 		}
 	})
 	epoch.Store(register(t, meta.Controller(), logs))
-	return &testBroker{t: t, b: b, api: a}
+	tb.api = a
+	return tb
 }
 
 // register makes the broker known to the controller and has it unfenced, as the node does.

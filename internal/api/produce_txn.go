@@ -14,8 +14,7 @@ import (
 // partition, or the error of all.
 func (s *session) joinTransaction(ctx context.Context, req *kmsg.ProduceRequest) (map[producedPartition]joined, error) {
 	v2 := req.Version >= 12
-	var joins map[producedPartition]joined
-	var asked []protocol.TopicPartition
+	var asked []joining
 	producerID, epoch := int64(-1), int16(-1)
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -41,11 +40,7 @@ func (s *session) joinTransaction(ctx context.Context, req *kmsg.ProduceRequest)
 			if err != nil || !needed {
 				continue
 			}
-			if joins == nil {
-				joins = map[producedPartition]joined{}
-			}
-			joins[producedPartition{topic: name, partition: tp.Partition}] = joined{guard: guard}
-			asked = append(asked, p.TopicPartition())
+			asked = append(asked, joining{p, b.BaseSequence(), guard})
 		}
 	}
 	if len(asked) == 0 {
@@ -59,9 +54,10 @@ func (s *session) joinTransaction(ctx context.Context, req *kmsg.ProduceRequest)
 		way = joinAbortable
 	}
 	s.flush()
+	joins := make(map[producedPartition]joined, len(asked))
 	for i, err := range s.joinTxn(ctx, *req.TransactionID, producerID, epoch, asked, way) {
-		at := producedPartition{topic: asked[i].Topic, partition: asked[i].Partition}
-		joins[at] = joined{joins[at].guard, err}
+		tp := asked[i].TopicPartition()
+		joins[producedPartition{topic: tp.Topic, partition: tp.Partition}] = joined{asked[i].guard, err}
 	}
 	return joins, nil
 }

@@ -264,7 +264,11 @@ func TestManyTransactionsAtOnce(t *testing.T) {
 						return err
 					}
 					for k := range 3 {
-						cl.Produce(context.Background(), &kgo.Record{Topic: "many", Value: fmt.Appendf(nil, "%d-%d-%d", p, r, k)}, nil)
+						cl.Produce(context.Background(), &kgo.Record{Topic: "many", Value: fmt.Appendf(nil, "%d-%d-%d", p, r, k)}, func(_ *kgo.Record, err error) {
+							if err != nil {
+								t.Errorf("producer %d round %d: %v", p, r, err)
+							}
+						})
 					}
 					if err := cl.Flush(context.Background()); err != nil {
 						return err
