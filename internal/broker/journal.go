@@ -165,6 +165,12 @@ func loadBatch(batch protocol.Batch, from int64, fn func(b protocol.Batch, offse
 	return nil
 }
 
+// IsCommitted reports whether the record at offset is committed.
+func (j *journal) IsCommitted(partition int32, offset int64) bool {
+	p, err := j.broker.Partition(j.topic, partition)
+	return err == nil && p.log().HighWatermark() > offset
+}
+
 // WaitCommitted returns when the record at offset is committed.
 func (j *journal) WaitCommitted(ctx context.Context, partition int32, offset int64) error {
 	p, err := j.broker.Partition(j.topic, partition)

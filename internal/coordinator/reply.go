@@ -107,6 +107,10 @@ func (l *loop) waitCommitted(ctx context.Context, offset int64) error {
 	if offset <= l.committed.Load() {
 		return nil
 	}
+	if l.journal.IsCommitted(l.partition, offset) { // the only replica commits with the append: no need for a time-out
+		l.noteCommitted(offset)
+		return nil
+	}
 	wait, cancel := context.WithTimeout(ctx, l.o.CommitTimeout)
 	defer cancel()
 	defer context.AfterFunc(l.quit, cancel)()
@@ -121,10 +125,15 @@ func (l *loop) waitCommitted(ctx context.Context, offset int64) error {
 		}
 		return err
 	}
+	l.noteCommitted(offset)
+	return nil
+}
+
+func (l *loop) noteCommitted(offset int64) {
 	for {
 		known := l.committed.Load()
 		if known >= offset || l.committed.CompareAndSwap(known, offset) {
-			return nil
+			return
 		}
 	}
 }

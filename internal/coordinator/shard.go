@@ -76,6 +76,8 @@ type Journal interface {
 	// Load calls fn for each record from the start of the log to its end, those of control batches included, with the batch that holds it.
 	// The bytes are valid only during the call. An error of fn ends the load.
 	Load(ctx context.Context, partition int32, fn func(b protocol.Batch, offset int64, r protocol.Record) error) error
+	// IsCommitted reports whether the record at offset is known to be committed, at once.
+	IsCommitted(partition int32, offset int64) bool
 	// WaitCommitted returns when the record at offset is committed (below the high watermark).
 	WaitCommitted(ctx context.Context, partition int32, offset int64) error
 }

@@ -154,6 +154,13 @@ func (j *Journal) Load(ctx context.Context, p int32, fn func(protocol.Batch, int
 	return nil
 }
 
+// IsCommitted implements coordinator.Journal.
+func (j *Journal) IsCommitted(_ int32, offset int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return offset < j.limit
+}
+
 // WaitCommitted implements coordinator.Journal.
 func (j *Journal) WaitCommitted(ctx context.Context, _ int32, offset int64) error {
 	for {

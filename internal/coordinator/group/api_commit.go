@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -70,8 +71,13 @@ func (c *Coordinator) resolveCommit(version int16, t kmsg.OffsetCommitRequestTop
 	if exists {
 		n = c.o.TopicPartitions(known.name)
 	}
+	missing := func(p kmsg.OffsetCommitRequestTopicPartition) bool { return p.Partition < 0 || int(p.Partition) >= n }
+	if !slices.ContainsFunc(t.Partitions, missing) {
+		known.partitions = t.Partitions
+		return known
+	}
 	for _, p := range t.Partitions {
-		if p.Partition < 0 || int(p.Partition) >= n {
+		if missing(p) {
 			answer.add(known.name, t.TopicID, version, p.Partition, unknown)
 			continue
 		}
@@ -81,16 +87,25 @@ func (c *Coordinator) resolveCommit(version int16, t kmsg.OffsetCommitRequestTop
 }
 
 // commitAnswer collects the response, partitions of one topic together.
-type commitAnswer struct{ resp *kmsg.OffsetCommitResponse }
+type commitAnswer struct {
+	resp *kmsg.OffsetCommitResponse
+	last int // the topic added to last
+}
 
 func (a *commitAnswer) add(name string, id [16]byte, version int16, partition int32, code int16) {
 	p := kmsg.OffsetCommitResponseTopicPartition{Partition: partition, ErrorCode: code}
-	for i := range a.resp.Topics {
-		if t := &a.resp.Topics[i]; version >= 10 && t.TopicID == id || version < 10 && t.Topic == name {
-			t.Partitions = append(t.Partitions, p)
-			return
-		}
+	same := func(t kmsg.OffsetCommitResponseTopic) bool {
+		return version >= 10 && t.TopicID == id || version < 10 && t.Topic == name
 	}
+	if a.last >= len(a.resp.Topics) || !same(a.resp.Topics[a.last]) {
+		a.last = slices.IndexFunc(a.resp.Topics, same)
+	}
+	if a.last >= 0 {
+		t := &a.resp.Topics[a.last]
+		t.Partitions = append(t.Partitions, p)
+		return
+	}
+	a.last = len(a.resp.Topics)
 	t := kmsg.OffsetCommitResponseTopic{Partitions: []kmsg.OffsetCommitResponseTopicPartition{p}}
 	if version >= 10 {
 		t.TopicID = id
@@ -119,6 +134,9 @@ func (s *shard) commit(req *kmsg.OffsetCommitRequest, topics []commitTopic) (cod
 		return nil, nil, kerr.IllegalGeneration
 	}
 	nowMs, limit := s.nowMs(), s.limits().offsetMetadataMaxBytes
+	n, namesBytes := sizeOfCommit(req.Group, topics)
+	codes, records = make([]int16, 0, n), make([]record, 0, n)
+	encoder := newOffsetEncoder(n, namesBytes)
 	for _, t := range topics {
 		for _, p := range t.partitions {
 			if p.Metadata != nil && javaLength(*p.Metadata) > limit {
@@ -140,10 +158,19 @@ func (s *shard) commit(req *kmsg.OffsetCommitRequest, topics []commitTopic) (cod
 				c.expireMs = nowMs + req.RetentionTimeMillis
 			}
 			codes = append(codes, 0)
-			records = append(records, offsetRecord(req.Group, t.name, p.Partition, c))
+			records = append(records, encoder.record(req.Group, t.name, p.Partition, c))
 		}
 	}
 	return codes, records, nil
+}
+
+// sizeOfCommit returns how many partitions there are, and the bytes of the names in their records.
+func sizeOfCommit(groupID string, topics []commitTopic) (partitions, namesBytes int) {
+	for _, t := range topics {
+		partitions += len(t.partitions)
+		namesBytes += len(t.partitions) * (len(groupID) + len(t.name))
+	}
+	return partitions, namesBytes
 }
 
 // OffsetDelete removes committed offsets of topics that the group does not consume, version 0 (KIP-496).

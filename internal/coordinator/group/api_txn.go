@@ -14,10 +14,11 @@ import (
 // transaction's coordinator confirmed that the partition is part of the transaction.
 func (c *Coordinator) TxnOffsetCommit(ctx context.Context, req *kmsg.TxnOffsetCommitRequest, guard uint64) *kmsg.TxnOffsetCommitResponse {
 	var topics []commitTopic
-	for _, t := range req.Topics {
+	exist := c.partitionsOf(req)
+	for i, t := range req.Topics {
 		known := commitTopic{name: t.Topic}
 		known.id, _ = c.o.TopicID(t.Topic)
-		n := c.o.TopicPartitions(t.Topic)
+		n := exist[i]
 		for _, p := range t.Partitions {
 			if p.Partition >= 0 && int(p.Partition) < n {
 				known.partitions = append(known.partitions, kmsg.OffsetCommitRequestTopicPartition{
@@ -28,7 +29,7 @@ func (c *Coordinator) TxnOffsetCommit(ctx context.Context, req *kmsg.TxnOffsetCo
 		topics = append(topics, known)
 	}
 	codes, err := c.commitInTxn(ctx, req, topics, guard)
-	return txnCommitAnswer(req, c.o.TopicPartitions, func() int16 {
+	return txnCommitAnswer(req, exist, func() int16 {
 		if err != nil {
 			return protocol.ErrorCode(err)
 		}
@@ -40,17 +41,27 @@ func (c *Coordinator) TxnOffsetCommit(ctx context.Context, req *kmsg.TxnOffsetCo
 
 // TxnOffsetCommitError is the answer to a request that fails as a whole.
 func (c *Coordinator) TxnOffsetCommitError(req *kmsg.TxnOffsetCommitRequest, err error) *kmsg.TxnOffsetCommitResponse {
-	return txnCommitAnswer(req, c.o.TopicPartitions, func() int16 { return protocol.ErrorCode(err) })
+	return txnCommitAnswer(req, c.partitionsOf(req), func() int16 { return protocol.ErrorCode(err) })
+}
+
+// partitionsOf returns how many partitions each topic of the request has. It is asked once for a request: a topic may be created, grow or be deleted
+// while the commit is on its way.
+func (c *Coordinator) partitionsOf(req *kmsg.TxnOffsetCommitRequest) []int {
+	exist := make([]int, len(req.Topics))
+	for i, t := range req.Topics {
+		exist[i] = c.o.TopicPartitions(t.Topic)
+	}
+	return exist
 }
 
 // txnCommitAnswer fills a response; code is asked for each partition that exists, in order.
-func txnCommitAnswer(req *kmsg.TxnOffsetCommitRequest, partitions func(topic string) int, code func() int16) *kmsg.TxnOffsetCommitResponse {
+func txnCommitAnswer(req *kmsg.TxnOffsetCommitRequest, exist []int, code func() int16) *kmsg.TxnOffsetCommitResponse {
 	resp := kmsg.NewPtrTxnOffsetCommitResponse()
 	resp.Version = req.Version
-	for _, t := range req.Topics {
+	for i, t := range req.Topics {
 		rt := kmsg.NewTxnOffsetCommitResponseTopic()
 		rt.Topic = t.Topic
-		n := partitions(t.Topic)
+		n := exist[i]
 		for _, p := range t.Partitions {
 			rp := kmsg.NewTxnOffsetCommitResponseTopicPartition()
 			rp.Partition = p.Partition
@@ -99,6 +110,9 @@ func (s *shard) commitInTxn(req *kmsg.TxnOffsetCommitRequest, topics []commitTop
 		return nil, nil, kerr.IllegalGeneration
 	}
 	nowMs, limit := s.nowMs(), s.limits().offsetMetadataMaxBytes
+	n, namesBytes := sizeOfCommit(req.Group, topics)
+	codes, records = make([]int16, 0, n), make([]record, 0, n)
+	encoder := newOffsetEncoder(n, namesBytes)
 	for _, t := range topics {
 		for _, p := range t.partitions {
 			if p.Metadata != nil && javaLength(*p.Metadata) > limit {
@@ -106,7 +120,7 @@ func (s *shard) commitInTxn(req *kmsg.TxnOffsetCommitRequest, topics []commitTop
 				continue
 			}
 			codes = append(codes, 0)
-			records = append(records, offsetRecord(req.Group, t.name, p.Partition, committed{
+			records = append(records, encoder.record(req.Group, t.name, p.Partition, committed{
 				offset: p.Offset, leaderEpoch: p.LeaderEpoch, metadata: deref(p.Metadata), commitMs: nowMs, expireMs: noTimestamp, topicID: t.id,
 			}))
 		}

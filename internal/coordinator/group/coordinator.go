@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -56,7 +57,25 @@ type Coordinator struct {
 // New makes a coordinator that hosts nothing until [Coordinator.Load].
 func New(o Options) *Coordinator {
 	commitTimeout := milliseconds(o.Config().Int64("offsets.commit.timeout.ms"))
-	return newCoordinator(o, commitTimeout, func() limits { return limitsOf(o.Config()) })
+	return newCoordinator(o, commitTimeout, cachedLimits(o.Config))
+}
+
+// cachedLimits reads the configuration's limits when it is another one than the last time.
+func cachedLimits(get func() *config.Config) func() limits {
+	type of struct {
+		config *config.Config
+		limits limits
+	}
+	var last atomic.Pointer[of]
+	return func() limits {
+		c := get()
+		known := last.Load()
+		if known == nil || known.config != c {
+			known = &of{c, limitsOf(c)}
+			last.Store(known)
+		}
+		return known.limits
+	}
 }
 
 func newCoordinator(o Options, commitTimeout time.Duration, limits func() limits) *Coordinator {

@@ -3,6 +3,7 @@ package group
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gokafka/gokafka/internal/protocol"
 )
@@ -30,16 +31,17 @@ func (o *offsets) get(groupID, topic string, partition int32) (committed, bool) 
 	return c, ok
 }
 
+// put stores an offset. The names may alias a record: they are cloned where they are new.
 func (o *offsets) put(groupID, topic string, partition int32, c committed) {
 	topics := o.byGroup[groupID]
 	if topics == nil {
 		topics = make(topicOffsets)
-		o.byGroup[groupID] = topics
+		o.byGroup[strings.Clone(groupID)] = topics
 	}
 	partitions := topics[topic]
 	if partitions == nil {
 		partitions = make(map[int32]committed)
-		topics[topic] = partitions
+		topics[strings.Clone(topic)] = partitions
 	}
 	partitions[partition] = c
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -59,12 +60,27 @@ type storedMember struct {
 	assignment         []byte
 }
 
-func offsetKey(groupID, topic string, partition int32) []byte {
+func appendOffsetKey(dst []byte, groupID, topic string, partition int32) []byte {
 	k := kmsg.OffsetCommitKey{Version: keyOffsetCommit, Group: groupID, Topic: topic, Partition: partition}
-	return k.AppendTo(nil)
+	return k.AppendTo(dst)
 }
 
 func offsetRecord(groupID, topic string, partition int32, c committed) record {
+	var e offsetEncoder
+	return e.record(groupID, topic, partition, c)
+}
+
+// offsetEncoder lays the bytes of a commit's records side by side, in one allocation for a guess of how many it will be.
+type offsetEncoder struct{ buf []byte }
+
+// offsetRecordBytes is about what a record has beside the names and the metadata.
+const offsetRecordBytes = 64
+
+func newOffsetEncoder(records, namesBytes int) offsetEncoder {
+	return offsetEncoder{make([]byte, 0, records*offsetRecordBytes+namesBytes)}
+}
+
+func (e *offsetEncoder) record(groupID, topic string, partition int32, c committed) record {
 	v := kmsg.OffsetCommitValue{
 		Version:         valueOffsetCommit,
 		Offset:          c.offset,
@@ -77,11 +93,15 @@ func offsetRecord(groupID, topic string, partition int32, c committed) record {
 	if c.expireMs != noTimestamp {
 		v.Version = valueOffsetCommitWithExpiry
 	}
-	return record{Key: offsetKey(groupID, topic, partition), Value: v.AppendTo(nil)}
+	from := len(e.buf)
+	e.buf = appendOffsetKey(e.buf, groupID, topic, partition)
+	value := len(e.buf)
+	e.buf = v.AppendTo(e.buf)
+	return record{Key: e.buf[from:value:value], Value: e.buf[value:len(e.buf):len(e.buf)]}
 }
 
 func offsetTombstone(groupID, topic string, partition int32) record {
-	return record{Key: offsetKey(groupID, topic, partition)}
+	return record{Key: appendOffsetKey(nil, groupID, topic, partition)}
 }
 
 func groupKey(groupID string) []byte {
@@ -136,13 +156,13 @@ func decode(r record) (decoded, error) {
 	var err error
 	switch d.kind {
 	case keyOffsetCommitOld, keyOffsetCommit:
-		var k kmsg.OffsetCommitKey
-		if err := k.ReadFrom(r.Key); err != nil {
-			return d, fmt.Errorf("offset commit key: %w", err)
+		var o offsetCommit
+		if o, err = decodeOffset(r); err != nil {
+			return d, err
 		}
-		d.group, d.topic, d.partition = k.Group, k.Topic, k.Partition
-		if r.Value != nil {
-			d.commit, err = decodeOffset(r.Value)
+		d.group, d.topic, d.partition = strings.Clone(o.group), strings.Clone(o.topic), o.partition
+		if !o.removed {
+			d.commit = &o.commit
 		}
 	case keyGroupMetadata:
 		var k kmsg.GroupMetadataKey
@@ -174,19 +194,45 @@ func valueVersion(b []byte, newest int16) (int16, error) {
 	return v, nil
 }
 
-func decodeOffset(b []byte) (*committed, error) {
+func isOffsetCommit(r record) bool {
+	return len(r.Key) >= 2 && r.Key[0] == 0 && (r.Key[1] == keyOffsetCommitOld || r.Key[1] == keyOffsetCommit)
+}
+
+// offsetCommit is a record of an offset. The names alias the record's bytes: a log has many such records, and seldom a new name.
+type offsetCommit struct {
+	group, topic string
+	partition    int32
+	removed      bool
+	commit       committed
+}
+
+func decodeOffset(r record) (offsetCommit, error) {
+	var k kmsg.OffsetCommitKey
+	if err := k.UnsafeReadFrom(r.Key); err != nil {
+		return offsetCommit{}, fmt.Errorf("offset commit key: %w", err)
+	}
+	o := offsetCommit{group: k.Group, topic: k.Topic, partition: k.Partition, removed: r.Value == nil}
+	var err error
+	if !o.removed {
+		o.commit, err = decodeOffsetValue(r.Value)
+	}
+	return o, err
+}
+
+// decodeOffsetValue returns nothing that aliases b.
+func decodeOffsetValue(b []byte) (committed, error) {
 	version, err := valueVersion(b, 4)
 	if err != nil {
-		return nil, fmt.Errorf("offset commit: %w", err)
+		return committed{}, fmt.Errorf("offset commit: %w", err)
 	}
 	var v kmsg.OffsetCommitValue
-	if err := v.ReadFrom(b); err != nil {
-		return nil, fmt.Errorf("offset commit value version %d: %w", version, err)
+	if err := v.UnsafeReadFrom(b); err != nil {
+		return committed{}, fmt.Errorf("offset commit value version %d: %w", version, err)
 	}
-	c := &committed{
+	c := committed{
 		offset:      v.Offset,
 		leaderEpoch: -1,
-		metadata:    v.Metadata,
+		metadata:    strings.Clone(v.Metadata),
 		commitMs:    v.CommitTimestamp,
 		expireMs:    noTimestamp,
 		topicID:     v.TopicID,

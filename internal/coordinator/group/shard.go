@@ -118,19 +118,14 @@ func (s *shard) Loaded() {
 
 // Replay applies one record to the durable state.
 func (s *shard) Replay(offset int64, r record) error {
+	if isOffsetCommit(r) {
+		return s.replayOffset(offset, r)
+	}
 	d, err := decode(r)
 	if err != nil {
 		return err
 	}
 	switch d.kind {
-	case keyOffsetCommitOld, keyOffsetCommit:
-		if d.commit == nil {
-			s.offsets.remove(d.group, d.topic, d.partition)
-			return nil
-		}
-		s.orSimple(d.group)
-		d.commit.logOffset = offset
-		s.offsets.put(d.group, d.topic, d.partition, *d.commit)
 	case keyGroupMetadata:
 		s.replayGroup(d.group, d.metadata)
 	default:
@@ -144,6 +139,21 @@ func (s *shard) Replay(offset int64, r record) error {
 		}
 		s.unknown[d.kind]++
 	}
+	return nil
+}
+
+func (s *shard) replayOffset(offset int64, r record) error {
+	o, err := decodeOffset(r)
+	switch {
+	case err != nil:
+		return err
+	case o.removed:
+		s.offsets.remove(o.group, o.topic, o.partition)
+		return nil
+	}
+	s.orSimple(o.group)
+	o.commit.logOffset = offset
+	s.offsets.put(o.group, o.topic, o.partition, o.commit)
 	return nil
 }
 
@@ -184,9 +194,10 @@ func (s *shard) ReplayTxnMarker(producerID int64, _ int16, commit bool) error {
 	return nil
 }
 
-// orSimple makes a simple group, which has offsets but never had members, when there is no group of the name.
+// orSimple makes a simple group, which has offsets but never had members, when there is no group of the name. id may alias a record.
 func (s *shard) orSimple(id string) {
 	if s.groups[id] == nil {
+		id = strings.Clone(id)
 		s.groups[id] = newClassic(s, id)
 	}
 }

@@ -122,3 +122,28 @@ func TestOffsetsOfTransactions(t *testing.T) {
 		}
 	}
 }
+
+// TestTopicGrowsUnderACommit: the answer has the partitions that there were when the request came.
+func TestTopicGrowsUnderACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 1)
+		h.journal.CommitTo(0)
+		req := kmsg.NewPtrTxnOffsetCommitRequest()
+		req.Version, req.TransactionalID, req.Group, req.ProducerID, req.Generation = 3, "x", "g", 1, -1
+		old, young := kmsg.NewTxnOffsetCommitRequestTopicPartition(), kmsg.NewTxnOffsetCommitRequestTopicPartition()
+		young.Partition = 4
+		req.Topics = []kmsg.TxnOffsetCommitRequestTopic{{Topic: "t1", Partitions: []kmsg.TxnOffsetCommitRequestTopicPartition{young, old}}}
+		var resp *kmsg.TxnOffsetCommitResponse
+		go func() { resp = h.c.TxnOffsetCommit(t.Context(), req, 0) }()
+		synctest.Wait()
+		h.mu.Lock()
+		h.topics["t1"]++
+		h.mu.Unlock()
+		h.journal.CommitTo(1)
+		synctest.Wait()
+		got := resp.Topics[0].Partitions
+		if got[0].ErrorCode != kerr.UnknownTopicOrPartition.Code || got[1].ErrorCode != 0 {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
