@@ -9,7 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/gokafka/gokafka/internal/broker"
-	"github.com/gokafka/gokafka/internal/protocol"
 	"github.com/gokafka/gokafka/internal/share"
 )
 
@@ -27,13 +26,13 @@ import (
 func (s *session) shareFetch(ctx context.Context, req *kmsg.ShareFetchRequest) (*kmsg.ShareFetchResponse, error) {
 	resp := kmsg.NewPtrShareFetchResponse()
 	fail := func(err error) (*kmsg.ShareFetchResponse, error) {
-		resp.ErrorCode, resp.ErrorMessage = s.code(err), protocol.ErrorMessage(err)
+		resp.ErrorCode = s.code(err)
 		return resp, nil
 	}
 	switch {
 	case !s.sharing():
 		return fail(kerr.UnsupportedVersion)
-	case req.GroupID == nil || req.MemberID == nil || *req.GroupID == "" || *req.MemberID == "":
+	case !shareMember(req.GroupID, req.MemberID):
 		return fail(kerr.InvalidRequest)
 	case req.IsRenewAck && (req.MaxBytes != 0 || req.MinBytes != 0 || req.MaxRecords != 0 || req.MaxWaitMillis != 0):
 		return fail(kerr.InvalidRequest)
@@ -74,7 +73,7 @@ func (s *session) shareFetch(ctx context.Context, req *kmsg.ShareFetchRequest) (
 		}
 	}
 	resp.AcquisitionLockTimeoutMillis = int32(min(s.api.Shares.LockDuration(group).Milliseconds(), math.MaxInt32))
-	s.shareFetchAnswer(resp, work)
+	s.shareFetchAnswer(resp, work, req.ShareSessionEpoch == share.EpochInitial)
 	return resp, nil
 }
 
@@ -148,18 +147,19 @@ func (s *session) sharePartition(group string, tp share.TopicPartition) (*share.
 	return s.api.Shares.Partition(group, p), nil
 }
 
-func (s *session) shareFetchAnswer(resp *kmsg.ShareFetchResponse, work *shareWork) {
+// shareFetchAnswer says what came of the partitions; all of them where a session begins.
+func (s *session) shareFetchAnswer(resp *kmsg.ShareFetchResponse, work *shareWork, all bool) {
 	for _, w := range work.list {
-		if !w.done && w.acks == nil {
+		if !w.done && w.acks == nil && !all {
 			continue
 		}
 		p := kmsg.NewShareFetchResponseTopicPartition()
 		p.Partition, p.Records = w.tp.Partition, []byte{}
 		if w.err != nil {
-			p.ErrorCode, p.ErrorMessage = s.code(w.err), protocol.ErrorMessage(w.err)
+			p.ErrorCode = s.code(w.err)
 		}
 		if w.ackErr != nil {
-			p.AcknowledgeErrorCode, p.AcknowledgeErrorMessage = s.code(w.ackErr), protocol.ErrorMessage(w.ackErr)
+			p.AcknowledgeErrorCode, p.AcknowledgeErrorMessage = s.code(w.ackErr), shareMessage(w.ackErr)
 		}
 		if len(w.fetched.Acquired) > 0 {
 			p.Records = w.fetched.Records

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,13 +21,13 @@ import (
 func (s *session) shareAcknowledge(ctx context.Context, req *kmsg.ShareAcknowledgeRequest) (*kmsg.ShareAcknowledgeResponse, error) {
 	resp := kmsg.NewPtrShareAcknowledgeResponse()
 	fail := func(err error) (*kmsg.ShareAcknowledgeResponse, error) {
-		resp.ErrorCode, resp.ErrorMessage = s.code(err), protocol.ErrorMessage(err)
+		resp.ErrorCode = s.code(err)
 		return resp, nil
 	}
 	switch {
 	case !s.sharing():
 		return fail(kerr.UnsupportedVersion)
-	case req.GroupID == nil || req.MemberID == nil || *req.GroupID == "" || *req.MemberID == "":
+	case !shareMember(req.GroupID, req.MemberID):
 		return fail(kerr.InvalidRequest)
 	}
 	group, member := *req.GroupID, *req.MemberID
@@ -53,7 +52,7 @@ func (s *session) shareAcknowledge(ctx context.Context, req *kmsg.ShareAcknowled
 		p := kmsg.NewShareAcknowledgeResponseTopicPartition()
 		p.Partition = w.tp.Partition
 		if w.ackErr != nil {
-			p.ErrorCode, p.ErrorMessage = s.code(w.ackErr), protocol.ErrorMessage(w.ackErr)
+			p.ErrorCode, p.ErrorMessage = s.code(w.ackErr), shareMessage(w.ackErr)
 		}
 		if p.ErrorCode == kerr.NotLeaderForPartition.Code || p.ErrorCode == kerr.FencedLeaderEpoch.Code {
 			p.CurrentLeader.LeaderID, p.CurrentLeader.LeaderEpoch = s.shareLeader(w.tp)
@@ -118,22 +117,33 @@ func (s *session) applyAcks(ctx context.Context, group, member string, work *sha
 	}
 }
 
-// checkAcks refuses acknowledgements that make no sense whatever was delivered: out of order, overlapping, of unknown types.
+// checkAcks refuses acknowledgements that make no sense whatever was delivered: out of order, of unknown types. Kafka says no more than that.
 func checkAcks(acks []share.Ack, most int8) error {
-	next := int64(0)
+	before := int64(-1)
 	for _, a := range acks {
-		if a.First < next || a.Last < a.First {
-			return fmt.Errorf("acknowledgements are not in order: %w", kerr.InvalidRequest)
+		if a.First < before || a.Last < a.First || a.First < 0 || len(a.Types) == 0 || len(a.Types) > 1 && int64(len(a.Types)) != a.Last-a.First+1 {
+			return kerr.InvalidRequest
 		}
-		next = a.Last + 1
-		if len(a.Types) == 0 {
-			return fmt.Errorf("an acknowledgement has no type: %w", kerr.InvalidRequest)
-		}
+		before = a.Last
 		for _, t := range a.Types {
 			if t < share.AckGap || t > most {
-				return fmt.Errorf("acknowledgement of type %d: %w", t, kerr.InvalidRequest)
+				return kerr.InvalidRequest
 			}
 		}
 	}
 	return nil
+}
+
+// shareMember reports whether a request names its group and its member, whose id is not longer than a UUID.
+func shareMember(group, member *string) bool {
+	const longest = 36
+	return group != nil && *group != "" && member != nil && *member != "" && len(*member) <= longest
+}
+
+// shareMessage is what a member is told of an error besides its code.
+func shareMessage(err error) *string {
+	if _, bare := err.(*kerr.Error); bare { //nolint:errorlint // one that says more is wrapped
+		return nil
+	}
+	return protocol.ErrorMessage(err)
 }

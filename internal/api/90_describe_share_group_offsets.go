@@ -13,11 +13,11 @@ import (
 // Version notes:
 //   - v1: the lag: records up to the high watermark that are not done with (KIP-1226).
 func (s *session) describeShareGroupOffsets(ctx context.Context, req *kmsg.DescribeShareGroupOffsetsRequest) (*kmsg.DescribeShareGroupOffsetsResponse, error) {
-	return s.api.Groups.DescribeShareGroupOffsets(ctx, req, func(_, topic string, partition int32, start int64) int64 {
+	return s.api.Groups.DescribeShareGroupOffsets(ctx, req, func(_, topic string, partition int32, start int64) (int64, bool) {
 		p, err := s.api.partition(topic, partition)
 		if err != nil {
-			return -1
+			return 0, false
 		}
-		return p.HighWatermark() - start
+		return p.HighWatermark() - start, true
 	}), nil
 }

@@ -59,6 +59,8 @@ func describeGroup(c *config.Config, brokerConfigs []config.Described, set map[s
 		if k.broker != "" {
 			value = strconv.Itoa(c.Int(k.broker))
 			d.Synonyms = brokerSynonyms(brokerConfigs, k.broker)
+		} else {
+			d.Synonyms = []config.Synonym{{Name: k.name, Value: &k.fixed, Source: config.SourceDefault}}
 		}
 		if v, ok := set[k.name]; ok {
 			value = v
@@ -66,8 +68,6 @@ func describeGroup(c *config.Config, brokerConfigs []config.Described, set map[s
 			d.Synonyms = append([]config.Synonym{{Name: k.name, Value: &v, Source: config.SourceGroup}}, d.Synonyms...)
 		} else if len(d.Synonyms) > 0 {
 			d.Source = d.Synonyms[0].Source
-		} else {
-			d.Synonyms = []config.Synonym{{Name: k.name, Value: &value, Source: config.SourceDefault}}
 		}
 		d.Value = &value
 		out = append(out, d)

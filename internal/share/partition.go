@@ -114,7 +114,7 @@ func (p *Partition) load(ctx context.Context) error {
 	p.leaderEpoch = p.log.LeaderEpoch()
 	st, err := p.persister.Read(ctx, p.key, p.leaderEpoch)
 	if err != nil {
-		return fmt.Errorf("state of share partition %s-%d of group %s: %w", p.log.TopicPartition().Topic, p.key.Partition, p.key.Group, err)
+		return fmt.Errorf("state of share partition %s-%d of group %s: %w", p.log.TopicPartition().Topic, p.key.Partition, p.key.Group, persisterError(err))
 	}
 	p.stateEpoch = st.StateEpoch
 	if st.StartOffset == -1 {
@@ -125,6 +125,22 @@ func (p *Partition) load(ctx context.Context) error {
 	p.tracker = restore(st.StartOffset, st.Batches)
 	p.loaded = true
 	return nil
+}
+
+// persisterError translates what the share coordinator says into what a member is told, as Kafka does.
+func persisterError(err error) error {
+	is := func(targets ...error) bool {
+		return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
+	}
+	switch {
+	case is(kerr.NotCoordinator, kerr.CoordinatorNotAvailable, kerr.CoordinatorLoadInProgress):
+		return kerr.CoordinatorNotAvailable
+	case is(kerr.FencedLeaderEpoch, kerr.FencedStateEpoch):
+		return kerr.NotLeaderForPartition
+	case is(kerr.InvalidRequest): // the group has no state for the partition: it does not read it
+		return kerr.UnknownServerError
+	}
+	return err
 }
 
 // firstOffset is where a group begins to read, by share.auto.offset.reset.
@@ -163,9 +179,9 @@ func (p *Partition) write(ctx context.Context, next tracker, changed []Batch) er
 	err := p.persister.Write(ctx, p.key, c)
 	if err != nil {
 		if errors.Is(err, kerr.FencedStateEpoch) || errors.Is(err, kerr.FencedLeaderEpoch) {
-			return p.end(err)
+			return p.end(persisterError(err))
 		}
-		return fmt.Errorf("write the state of share partition %s-%d of group %s: %w", p.log.TopicPartition().Topic, p.key.Partition, p.key.Group, err)
+		return fmt.Errorf("write the state of share partition %s-%d of group %s: %w", p.log.TopicPartition().Topic, p.key.Partition, p.key.Group, persisterError(err))
 	}
 	p.tracker = next
 	p.wake()
@@ -310,7 +326,7 @@ func fetched(buf []byte, got, batches []Range, batchSize int64) Fetched {
 		}
 		at += len(b)
 	}
-	for _, g := range got {
+	for _, g := range joined(got) {
 		f.Count += g.Last - g.First + 1
 		for _, b := range batches {
 			if batchSize <= 0 || g.Last-g.First+1 <= batchSize {
@@ -325,6 +341,19 @@ func fetched(buf []byte, got, batches []Range, batchSize int64) Fetched {
 		f.Acquired = append(f.Acquired, g)
 	}
 	return f
+}
+
+// joined makes one range of neighbours that were delivered as often.
+func joined(got []Range) []Range {
+	var out []Range
+	for _, g := range got {
+		if n := len(out) - 1; n >= 0 && out[n].Last+1 == g.First && out[n].Count == g.Count {
+			out[n].Last = g.Last
+			continue
+		}
+		out = append(out, g)
+	}
+	return out
 }
 
 // Acknowledge applies what a member says of the records that it has.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,6 +24,9 @@ type ShareState interface {
 // textOf is the text of an error that clients get.
 func textOf(err error) *string {
 	if r, ok := errors.AsType[*refused](err); ok {
+		if r.text == "" {
+			return nil
+		}
 		return &r.text
 	}
 	return protocol.ErrorMessage(err)
@@ -121,14 +125,20 @@ func (s *shard) existingShare(id string) (*share, error) {
 
 // shareView is what is to be known of a share group before its state is changed.
 type shareView struct {
+	free        bool // there is no group of that name, of whatever kind
 	epoch       int32
 	initialized assignment
 }
 
 // shareView looks at a share group, which must have no members where empty is asked for.
 func (c *Coordinator) shareView(ctx context.Context, id string, empty bool) (shareView, error) {
-	return do(ctx, c, id, func(s *shard, reply *coordinator.Reply[shareView]) []record {
+	if id == "" {
+		return shareView{}, kerr.InvalidGroupID
+	}
+	free := false
+	v, err := do(ctx, c, id, func(s *shard, reply *coordinator.Reply[shareView]) []record {
 		g, err := s.existingShare(id)
+		free = s.groups[id] == nil
 		if err == nil && empty && len(g.members) > 0 {
 			err = kerr.NonEmptyGroup
 		}
@@ -145,6 +155,8 @@ func (c *Coordinator) shareView(ctx context.Context, id string, empty bool) (sha
 		reply.Done(v)
 		return nil
 	})
+	v.free = err != nil && free
+	return v, err
 }
 
 // forgetShares has the share coordinator forget partitions of a group.
@@ -171,15 +183,20 @@ func (c *Coordinator) forgetShares(ctx context.Context, groupID string, partitio
 	return nil
 }
 
-// DescribeShareGroupOffsets tells where share groups are, versions 0-1. lag counts the records of a partition from an offset on, -1 when that is not
-// known.
-func (c *Coordinator) DescribeShareGroupOffsets(ctx context.Context, req *kmsg.DescribeShareGroupOffsetsRequest, lag func(group, topic string, partition int32, start int64) int64) *kmsg.DescribeShareGroupOffsetsResponse {
+// ShareLag counts the records of a partition from an offset on, if that is known.
+type ShareLag func(group, topic string, partition int32, start int64) (records int64, ok bool)
+
+// DescribeShareGroupOffsets tells where share groups are, versions 0-1.
+func (c *Coordinator) DescribeShareGroupOffsets(ctx context.Context, req *kmsg.DescribeShareGroupOffsetsRequest, lag ShareLag) *kmsg.DescribeShareGroupOffsetsResponse {
 	resp := kmsg.NewPtrDescribeShareGroupOffsetsResponse()
 	resp.Version = req.Version
 	for _, want := range req.Groups {
 		g := kmsg.NewDescribeShareGroupOffsetsResponseGroup()
 		g.GroupID = want.GroupID
 		v, err := c.shareView(ctx, want.GroupID, false)
+		if errors.Is(err, kerr.GroupIDNotFound) && want.GroupID != "" && v.free {
+			err = nil // a group that is not there has begun nowhere
+		}
 		if err != nil {
 			g.ErrorCode, g.ErrorMessage = protocol.ErrorCode(err), textOf(err)
 			resp.Groups = append(resp.Groups, g)
@@ -201,7 +218,7 @@ func (c *Coordinator) DescribeShareGroupOffsets(ctx context.Context, req *kmsg.D
 	return resp
 }
 
-func (c *Coordinator) shareOffsets(ctx context.Context, group string, t kmsg.DescribeShareGroupOffsetsRequestGroupTopic, v shareView, lag func(group, topic string, partition int32, start int64) int64) kmsg.DescribeShareGroupOffsetsResponseGroupTopic {
+func (c *Coordinator) shareOffsets(ctx context.Context, group string, t kmsg.DescribeShareGroupOffsetsRequestGroupTopic, v shareView, lag ShareLag) kmsg.DescribeShareGroupOffsetsResponseGroupTopic {
 	rt := kmsg.NewDescribeShareGroupOffsetsResponseGroupTopic()
 	rt.Topic = t.Topic
 	rt.TopicID, _ = c.o.TopicID(t.Topic)
@@ -218,8 +235,8 @@ func (c *Coordinator) shareOffsets(ctx context.Context, group string, t kmsg.Des
 				for _, sp := range st.Partitions {
 					rp.StartOffset, rp.LeaderEpoch, rp.ErrorCode, rp.ErrorMessage = sp.StartOffset, sp.LeaderEpoch, sp.ErrorCode, sp.ErrorMessage
 					if sp.ErrorCode == 0 && sp.StartOffset >= 0 {
-						if n := lag(group, t.Topic, p, sp.StartOffset); n >= 0 {
-							rp.Lag = max(0, n-int64(max(0, sp.DeliveryCompleteCount)))
+						if n, ok := lag(group, t.Topic, p, sp.StartOffset); ok {
+							rp.Lag = n - int64(max(0, sp.DeliveryCompleteCount)) // below 0 where the offset was set behind the end, as in Kafka
 						}
 					}
 				}
@@ -230,10 +247,13 @@ func (c *Coordinator) shareOffsets(ctx context.Context, group string, t kmsg.Des
 	return rt
 }
 
-// AlterShareGroupOffsets sets where a share group without members begins to read, version 0.
+// AlterShareGroupOffsets sets where a share group without members begins to read, version 0. It makes the group when there is none.
 func (c *Coordinator) AlterShareGroupOffsets(ctx context.Context, req *kmsg.AlterShareGroupOffsetsRequest) *kmsg.AlterShareGroupOffsetsResponse {
 	resp := kmsg.NewPtrAlterShareGroupOffsetsResponse()
 	v, err := c.shareView(ctx, req.GroupID, true)
+	if v.free {
+		v.initialized, err = assignment{}, nil
+	}
 	if err != nil {
 		resp.ErrorCode, resp.ErrorMessage = protocol.ErrorCode(err), textOf(err)
 		return resp
@@ -279,14 +299,18 @@ func (c *Coordinator) DeleteShareGroupOffsets(ctx context.Context, req *kmsg.Del
 		var err error
 		id, ok := c.o.TopicID(t.Topic)
 		rt.TopicID = id
-		if !ok {
+		switch ps := v.initialized[id]; {
+		case !ok:
 			err = kerr.UnknownTopicOrPartition
-		} else if ps := v.initialized[id]; len(ps) > 0 {
+		case len(ps) == 0:
+			rt.TopicID = uuid{}
+			err = refuse(kerr.UnknownTopicOrPartition, "There is no offset information to delete.")
+		default:
 			if err = c.forgetShares(ctx, req.GroupID, assignment{id: ps}); err == nil {
 				gone[id] = true
 			}
 		}
-		rt.ErrorCode, rt.ErrorMessage = protocol.ErrorCode(err), protocol.ErrorMessage(err)
+		rt.ErrorCode, rt.ErrorMessage = protocol.ErrorCode(err), textOf(err)
 		resp.Topics = append(resp.Topics, rt)
 	}
 	if err := c.changeShare(ctx, req.GroupID, nil, gone); err != nil {
@@ -302,12 +326,17 @@ func (c *Coordinator) changeShare(ctx context.Context, groupID string, more assi
 	}
 	_, err := do(ctx, c, groupID, func(s *shard, reply *coordinator.Reply[struct{}]) []record {
 		g, err := s.existingShare(groupID)
+		if s.groups[groupID] == nil && more.len() > 0 {
+			g = newShare(s, strings.Clone(groupID))
+			reply.Done(struct{}{})
+			return []record{g.epochRecord(firstEpoch, g.hash), g.targetEpochRecord(firstEpoch, s.nowMs()), g.stateRecord(more, nil)}
+		}
 		if err != nil {
 			reply.Fail(err)
 			return nil
 		}
 		reply.Done(struct{}{})
-		return []record{g.stateRecord(more, less), g.epochRecord(g.epoch+1, g.hash)}
+		return []record{g.stateRecord(more, less)}
 	})
 	return err
 }

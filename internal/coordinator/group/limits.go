@@ -22,7 +22,7 @@ type limits struct {
 	assignors       []string      // group.consumer.assignors, by name
 	consumerMaxSize int           // group.consumer.max.size
 	shareMaxSize    int           // group.share.max.size
-	shareTimes      consumerTimes // group.share.session.timeout.ms, .heartbeat.interval.ms
+	shareTimes      consumerTimes // group.share.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
 	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
 	streams         streamsConfig // group.streams.*
 }
@@ -46,6 +46,8 @@ func limitsOf(c *config.Config) limits {
 		shareTimes: consumerTimes{
 			session:   milliseconds(c.Int64("group.share.session.timeout.ms")),
 			heartbeat: milliseconds(c.Int64("group.share.heartbeat.interval.ms")),
+
+			assignment: milliseconds(c.Int64("group.share.assignment.interval.ms")),
 		},
 		consumerTimes: consumerTimes{
 			session:   milliseconds(c.Int64("group.consumer.session.timeout.ms")),

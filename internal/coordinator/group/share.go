@@ -23,6 +23,7 @@ type share struct {
 	epoch       int32
 	hash        int64 // of the topics that the members subscribe to
 	targetEpoch int32
+	assignedMs  int64 // when the target was made
 	members     map[string]*shareMember
 	state       *records.ShareGroupStatePartitionMetadataValue // which partitions have a state; nil: none
 }
@@ -211,38 +212,23 @@ func (g *share) uninitialized(id string, names []string) assignment {
 	return missing
 }
 
-// assign is the simple assignor: each partition of a topic has a member and each member of those that want it a partition, as evenly as that goes.
+// assign gives the members the partitions that have a state of the topics that they want.
 func (g *share) assign(subscriptions map[string][]string) map[string]assignment {
-	targets := map[string]assignment{}
-	wanted := map[uuid][]string{}
-	size := map[uuid]int32{}
-	for _, id := range slices.Sorted(maps.Keys(subscriptions)) {
-		targets[id] = assignment{}
-		for _, t := range g.topicsOf(subscriptions[id]) {
-			wanted[t.id], size[t.id] = append(wanted[t.id], id), t.partitions
-		}
-	}
-	turn := 0
-	for _, topic := range slices.SortedFunc(maps.Keys(wanted), func(x, y uuid) int { return slices.Compare(x[:], y[:]) }) {
-		var ps []int32
-		for p := range size[topic] {
-			if g.initialized(topic, p) {
-				ps = append(ps, p)
+	wanted, owned := map[string]assignment{}, map[string]assignment{}
+	for id, names := range subscriptions {
+		wanted[id] = assignment{}
+		for _, t := range g.topicsOf(names) {
+			for p := range t.partitions {
+				if g.initialized(t.id, p) {
+					wanted[id][t.id] = append(wanted[id][t.id], p)
+				}
 			}
 		}
-		if len(ps) == 0 {
-			continue
+		if m := g.members[id]; m != nil {
+			owned[id] = m.target
 		}
-		by := wanted[topic]
-		for i := range max(len(ps), len(by)) {
-			id, p := by[(turn+i)%len(by)], ps[i%len(ps)]
-			if at, have := slices.BinarySearch(targets[id][topic], p); !have {
-				targets[id][topic] = slices.Insert(targets[id][topic], at, p)
-			}
-		}
-		turn += len(ps)
 	}
-	return targets
+	return simpleAssignor(wanted, owned)
 }
 
 // describe answers ShareGroupDescribe.
@@ -268,7 +254,9 @@ func (g *share) describe() kmsg.ShareGroupDescribeResponseGroup {
 func (s *shard) shareTimes(groupID string) consumerTimes {
 	t := s.limits().shareTimes
 	own := s.configOf(groupID)
-	for key, to := range map[string]*time.Duration{"share.session.timeout.ms": &t.session, "share.heartbeat.interval.ms": &t.heartbeat} {
+	for key, to := range map[string]*time.Duration{
+		"share.session.timeout.ms": &t.session, "share.heartbeat.interval.ms": &t.heartbeat, "share.assignment.interval.ms": &t.assignment,
+	} {
 		if ms, err := strconv.ParseInt(own[key], 10, 64); err == nil {
 			*to = milliseconds(ms)
 		}

@@ -24,7 +24,10 @@ type shareReply = coordinator.Reply[shareAnswer]
 
 // checkShareBeat is what can be said of a heartbeat without knowing the group, with Kafka's texts.
 func checkShareBeat(req *kmsg.ShareGroupHeartbeatRequest) error {
+	const longestMember = 36 // a UUID is as long
 	switch {
+	case req.MemberID == "" || len(req.MemberID) > longestMember:
+		return refuse(kerr.InvalidRequest, "")
 	case strings.TrimSpace(req.MemberID) == "":
 		return refuse(kerr.InvalidRequest, "MemberId can't be empty.")
 	case strings.TrimSpace(req.GroupID) == "":
@@ -57,6 +60,9 @@ func (s *shard) shareGroup(id string, join bool) (*share, error) {
 func (s *shard) shareBeat(client Client, req *kmsg.ShareGroupHeartbeatRequest, reply *shareReply) []record {
 	g, err := s.shareGroup(req.GroupID, req.MemberEpoch == epochJoin)
 	if err != nil {
+		if req.MemberEpoch == epochLeave && s.groups[req.GroupID] == nil {
+			err = refuse(kerr.GroupIDNotFound, "Group %s not found.", req.GroupID) // Kafka has another text for it
+		}
 		reply.Fail(err)
 		return nil
 	}
@@ -133,7 +139,7 @@ func (b *shareBeat) judge(got int32) error {
 	case got > c.epoch:
 		return refuse(kerr.FencedMemberEpoch, "The share group member has a greater member epoch (%d) than the one known by the group coordinator (%d). The member must abandon all its partitions and rejoin.", got, c.epoch)
 	case got < c.epoch && got != c.previous && got != epochJoin:
-		return refuse(kerr.FencedMemberEpoch, "The share group member has a smaller member epoch (%d) than the one known by the group coordinator (%d). The member must abandon all its partitions and rejoin.", got, c.epoch)
+		return refuse(kerr.FencedMemberEpoch, "The share group member has a smaller member epoch (%d) than the one known by the group coordinator (%d), and it does not match the previous member epoch (%d). The member must abandon all its partitions and rejoin.", got, c.epoch, c.previous)
 	}
 	return nil
 }
@@ -171,6 +177,13 @@ func (b *shareBeat) update(client Client, req *kmsg.ShareGroupHeartbeatRequest) 
 	}
 }
 
+// tooSoon reports whether there has just been an assignment: the next waits for a later heartbeat. What was assigned while no partition had a state does not
+// count.
+func (g *share) tooSoon() bool {
+	interval := g.s.shareTimes(g.id).assignment.Milliseconds()
+	return interval > 0 && g.assignedMs > 0 && g.s.nowMs() < g.assignedMs+interval
+}
+
 // assign makes the target assignment of a new epoch, and gives the member its part.
 func (b *shareBeat) assign(anew bool) {
 	g := b.g
@@ -179,7 +192,7 @@ func (b *shareBeat) assign(anew bool) {
 		target = b.was.target
 	}
 	targetEpoch := g.targetEpoch
-	if b.epoch > targetEpoch || anew {
+	if anew || b.epoch > targetEpoch && !g.tooSoon() {
 		targets := g.assign(g.subscriptions(b.id, b.meta.SubscribedTopicNames, ""))
 		for _, id := range slices.Sorted(maps.Keys(targets)) {
 			var had assignment

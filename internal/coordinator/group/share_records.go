@@ -47,9 +47,9 @@ func (g *share) replay(key records.Key, value records.Value) {
 		}
 		g.member(k.MemberID).meta = v
 	case *records.ShareGroupTargetAssignmentMetadataKey:
-		g.targetEpoch = 0
+		g.targetEpoch, g.assignedMs = 0, 0
 		if v, _ := value.(*records.ShareGroupTargetAssignmentMetadataValue); v != nil {
-			g.targetEpoch = v.AssignmentEpoch
+			g.targetEpoch, g.assignedMs = v.AssignmentEpoch, v.AssignmentTimestamp
 		}
 	case *records.ShareGroupTargetAssignmentMemberKey:
 		if v, _ := value.(*records.ShareGroupTargetAssignmentMemberValue); v != nil {

@@ -182,7 +182,7 @@ func TestShareGroupOffsets(t *testing.T) {
 		a.beat(h)
 		describe := kmsg.NewPtrDescribeShareGroupOffsetsRequest()
 		describe.Groups = []kmsg.DescribeShareGroupOffsetsRequestGroup{{GroupID: "g"}}
-		lag := func(_, _ string, _ int32, start int64) int64 { return 100 - start }
+		lag := func(_, _ string, _ int32, start int64) (int64, bool) { return 100 - start, true }
 		d := h.c.DescribeShareGroupOffsets(t.Context(), describe, lag).Groups[0]
 		if len(d.Topics) != 1 || d.Topics[0].Partitions[0].StartOffset != 10 || d.Topics[0].Partitions[0].Lag != 88 {
 			t.Errorf("%+v", d)

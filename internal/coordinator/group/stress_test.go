@@ -242,7 +242,7 @@ func TestLimitsOfTheDefaultConfig(t *testing.T) {
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        2147483647,
 		shareMaxSize:           200,
-		shareTimes:             consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
+		shareTimes:             consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second, assignment: time.Second},
 		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second, assignment: time.Second},
 		streams:                streamsConfig{45 * time.Second, 5 * time.Second, time.Second, 3 * time.Second, 0, 2147483647},
 	}

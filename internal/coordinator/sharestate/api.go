@@ -27,7 +27,7 @@ func (c *Coordinator) answer(ctx context.Context, k Key, fn func(*shard) ([]reco
 // InitializeShareGroupState begins the state of share partitions, version 0.
 func (c *Coordinator) InitializeShareGroupState(ctx context.Context, req *kmsg.InitializeShareGroupStateRequest) *kmsg.InitializeShareGroupStateResponse {
 	resp := kmsg.NewPtrInitializeShareGroupStateResponse()
-	for _, t := range req.Topics {
+	for _, t := range topicsOf(req.GroupID, req.Topics) {
 		rt := kmsg.InitializeShareGroupStateResponseTopic{TopicID: t.TopicID}
 		for _, p := range t.Partitions {
 			err := c.answer(ctx, Key{req.GroupID, t.TopicID, p.Partition}, func(s *shard) ([]record, error) {
@@ -45,7 +45,7 @@ func (c *Coordinator) InitializeShareGroupState(ctx context.Context, req *kmsg.I
 // ReadShareGroupState reads the state of share partitions for their leader, version 0.
 func (c *Coordinator) ReadShareGroupState(ctx context.Context, req *kmsg.ReadShareGroupStateRequest) *kmsg.ReadShareGroupStateResponse {
 	resp := kmsg.NewPtrReadShareGroupStateResponse()
-	for _, t := range req.Topics {
+	for _, t := range topicsOf(req.GroupID, req.Topics) {
 		rt := kmsg.ReadShareGroupStateResponseTopic{TopicID: t.TopicID}
 		for _, p := range t.Partitions {
 			k := Key{req.GroupID, t.TopicID, p.Partition}
@@ -78,7 +78,7 @@ func (c *Coordinator) ReadShareGroupState(ctx context.Context, req *kmsg.ReadSha
 func (c *Coordinator) WriteShareGroupState(ctx context.Context, req *kmsg.WriteShareGroupStateRequest) *kmsg.WriteShareGroupStateResponse {
 	resp := kmsg.NewPtrWriteShareGroupStateResponse()
 	resp.Version = req.Version
-	for _, t := range req.Topics {
+	for _, t := range topicsOf(req.GroupID, req.Topics) {
 		rt := kmsg.WriteShareGroupStateResponseTopic{TopicID: t.TopicID}
 		for _, p := range t.Partitions {
 			ch := change{stateEpoch: p.StateEpoch, leaderEpoch: p.LeaderEpoch, startOffset: p.StartOffset, complete: noCount}
@@ -104,11 +104,11 @@ func (c *Coordinator) WriteShareGroupState(ctx context.Context, req *kmsg.WriteS
 // DeleteShareGroupState forgets share partitions, version 0.
 func (c *Coordinator) DeleteShareGroupState(ctx context.Context, req *kmsg.DeleteShareGroupStateRequest) *kmsg.DeleteShareGroupStateResponse {
 	resp := kmsg.NewPtrDeleteShareGroupStateResponse()
-	for _, t := range req.Topics {
+	for _, t := range topicsOf(req.GroupID, req.Topics) {
 		rt := kmsg.DeleteShareGroupStateResponseTopic{TopicID: t.TopicID}
 		for _, p := range t.Partitions {
 			k := Key{req.GroupID, t.TopicID, p.Partition}
-			err := c.answer(ctx, k, func(s *shard) ([]record, error) { return s.remove(k), nil })
+			err := c.answer(ctx, k, func(s *shard) ([]record, error) { return s.remove(k) })
 			rt.Partitions = append(rt.Partitions, kmsg.DeleteShareGroupStateResponseTopicPartition{
 				Partition: p.Partition, ErrorCode: protocol.ErrorCode(err), ErrorMessage: protocol.ErrorMessage(err),
 			})
@@ -122,7 +122,7 @@ func (c *Coordinator) DeleteShareGroupState(ctx context.Context, req *kmsg.Delet
 func (c *Coordinator) ReadShareGroupStateSummary(ctx context.Context, req *kmsg.ReadShareGroupStateSummaryRequest) *kmsg.ReadShareGroupStateSummaryResponse {
 	resp := kmsg.NewPtrReadShareGroupStateSummaryResponse()
 	resp.Version = req.Version
-	for _, t := range req.Topics {
+	for _, t := range topicsOf(req.GroupID, req.Topics) {
 		rt := kmsg.ReadShareGroupStateSummaryResponseTopic{TopicID: t.TopicID}
 		for _, p := range t.Partitions {
 			k := Key{req.GroupID, t.TopicID, p.Partition}
@@ -145,4 +145,12 @@ func (c *Coordinator) ReadShareGroupStateSummary(ctx context.Context, req *kmsg.
 		resp.Topics = append(resp.Topics, rt)
 	}
 	return resp
+}
+
+// topicsOf are the topics of a request: Kafka has nothing to say of any where no group is named.
+func topicsOf[T any](group string, topics []T) []T {
+	if group == "" {
+		return nil
+	}
+	return topics
 }

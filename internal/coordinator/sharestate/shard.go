@@ -75,8 +75,18 @@ func (s *shard) Replay(offset int64, r record) error {
 // ReplayTxnMarker is never called for a log that Kafka or gokafka wrote.
 func (s *shard) ReplayTxnMarker(int64, int16, bool) error { return nil }
 
+// Errors with Kafka's texts.
+var (
+	errFencedState  = fmt.Errorf("The share coordinator rejected the request because the share-group state epoch did not match.: %w", kerr.FencedStateEpoch) //nolint:staticcheck // Kafka's text
+	errFencedLeader = fmt.Errorf("The leader epoch in the request is older than the epoch on the broker.: %w", kerr.FencedLeaderEpoch)                       //nolint:staticcheck // Kafka's text
+	errNegative     = fmt.Errorf("The partition id cannot be a negative number.: %w", kerr.InvalidRequest)                                                   //nolint:staticcheck // Kafka's text
+)
+
 // check refuses a partition that does not exist.
 func (s *shard) check(k Key) error {
+	if k.Partition < 0 {
+		return errNegative
+	}
 	if !s.exists(k.TopicID, k.Partition) {
 		return kerr.UnknownTopicOrPartition
 	}
@@ -88,10 +98,10 @@ func (s *shard) initialize(k Key, stateEpoch int32, startOffset int64) ([]record
 	if err := s.check(k); err != nil {
 		return nil, err
 	}
-	next := state{stateEpoch: stateEpoch, leaderEpoch: noLeaderEpoch, startOffset: startOffset, complete: noCount, createdMs: s.env.Now().UnixMilli()}
+	next := state{stateEpoch: stateEpoch, leaderEpoch: noLeaderEpoch, startOffset: startOffset, createdMs: s.env.Now().UnixMilli()}
 	if was, ok := s.states[k]; ok {
 		if was.stateEpoch > stateEpoch {
-			return nil, kerr.FencedStateEpoch
+			return nil, errFencedState
 		}
 		next.snapshotEpoch = was.snapshotEpoch + 1
 	}
@@ -100,10 +110,10 @@ func (s *shard) initialize(k Key, stateEpoch int32, startOffset int64) ([]record
 
 // read returns the state for the leader of that epoch; older leaders are fenced from then on.
 func (s *shard) read(k Key, leaderEpoch int32) (state, []record, error) {
-	if err := s.check(k); err != nil {
+	st, ok := s.states[k]
+	if err := s.check(k); err != nil && (ok || k.Partition < 0) {
 		return state{}, nil, err
 	}
-	st, ok := s.states[k]
 	if !ok {
 		return state{}, nil, fmt.Errorf("Read operation on uninitialized share partition not allowed.: %w", kerr.InvalidRequest) //nolint:staticcheck // Kafka's text
 	}
@@ -111,7 +121,7 @@ func (s *shard) read(k Key, leaderEpoch int32) (state, []record, error) {
 	case leaderEpoch == noLeaderEpoch || leaderEpoch == st.leaderEpoch:
 		return st, nil, nil
 	case leaderEpoch < st.leaderEpoch:
-		return state{}, nil, kerr.FencedLeaderEpoch
+		return state{}, nil, errFencedLeader
 	}
 	return st, []record{s.write(k, st, leaderEpoch, NoOffset, noCount, nil)}, nil
 }
@@ -136,21 +146,17 @@ type change struct {
 }
 
 func (s *shard) put(k Key, c change) ([]record, error) {
-	if err := s.check(k); err != nil {
+	st, ok := s.states[k]
+	if err := s.check(k); err != nil && (ok || k.Partition < 0) {
 		return nil, err
 	}
-	st, ok := s.states[k]
 	switch {
 	case !ok:
 		return nil, fmt.Errorf("Write operation on uninitialized share partition not allowed.: %w", kerr.InvalidRequest) //nolint:staticcheck // Kafka's text
 	case c.leaderEpoch != noLeaderEpoch && c.leaderEpoch < st.leaderEpoch:
-		return nil, kerr.FencedLeaderEpoch
+		return nil, errFencedLeader
 	case c.stateEpoch != -1 && c.stateEpoch < st.stateEpoch:
-		return nil, kerr.FencedStateEpoch
-	case c.stateEpoch > st.stateEpoch:
-		next := st.update(c.leaderEpoch, c.startOffset, c.complete, c.batches)
-		next.stateEpoch, next.snapshotEpoch = c.stateEpoch, st.snapshotEpoch+1
-		return []record{s.snapshot(k, next)}, nil
+		return nil, errFencedState
 	}
 	return []record{s.write(k, st, c.leaderEpoch, c.startOffset, c.complete, c.batches)}, nil
 }
@@ -185,11 +191,11 @@ func snapshotKey(k Key) []byte {
 }
 
 // remove forgets a share partition. One that is not known is gone already.
-func (s *shard) remove(k Key) []record {
+func (s *shard) remove(k Key) ([]record, error) {
 	if _, ok := s.states[k]; !ok {
-		return nil
+		return nil, s.check(k)
 	}
-	return []record{{Key: snapshotKey(k)}}
+	return []record{{Key: snapshotKey(k)}}, nil
 }
 
 // topicsDeleted forgets the share partitions of deleted topics.

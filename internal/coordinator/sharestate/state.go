@@ -30,7 +30,7 @@ func ParseKey(s string) (Key, error) {
 		return Key{}, fmt.Errorf("%q is not GROUP:TOPIC-ID:PARTITION", s)
 	}
 	p, err := strconv.ParseInt(partition, 10, 32)
-	if err != nil || p < 0 {
+	if err != nil {
 		return Key{}, fmt.Errorf("%q has no partition number", s)
 	}
 	id, err := base64.RawURLEncoding.DecodeString(topic)
