@@ -20,6 +20,9 @@ import (
 const (
 	// readBufferBytes is what a connection holds while requests come: enough for several small ones in one read.
 	readBufferBytes = 8 << 10
+	// maxBehindBytes bounds the requests that are handled while the response of an earlier one is held back, so that it is late by a tenth of a
+	// millisecond at most.
+	maxBehindBytes = 64 << 10
 	// writeChunkBytes bounds what one write deadline covers, so that a slow reader that makes progress is not cut off.
 	writeChunkBytes = 1 << 20
 	// quietAfter is how long a connection may wait for a request before it lets go of what it needs for one: see conn.park.
@@ -39,8 +42,12 @@ type conn struct {
 	reading deadline
 	writing deadline
 
-	out      *buffer // responses that are not written yet, nil when there is none: see respond
-	writeErr error   // of Flush; the connection ends with it
+	out    *buffer // responses that are not written yet, nil when there is none: see respond
+	behind int     // bytes of the requests that were handled since the first of them
+	now    nowReader
+	// pipelined is above 0 while more was often there to read when a response was held back.
+	pipelined int
+	writeErr  error // of Flush; the connection ends with it
 
 	turns   atomic.Uint64 // odd while a request is handled
 	watched uint64        // guarded by Server.mu: turns at the last look
@@ -70,9 +77,19 @@ func (c *conn) park(ctx context.Context) {
 	c.serve(ctx)
 }
 
-// Read implements io.Reader: what park has read, then the connection.
+// Read implements io.Reader: what park has read, then the connection. Before it waits it writes the responses that are held back.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.numHeld == 0 {
+		if c.out != nil {
+			if n := c.now.Read(p); n > 0 {
+				c.pipelined = min(c.pipelined+2, 16)
+				return n, nil
+			}
+			c.pipelined = max(c.pipelined-1, 0)
+			if c.Flush(); c.writeErr != nil {
+				return 0, c.writeErr
+			}
+		}
 		return c.net.Read(p)
 	}
 	n := copy(p, c.held[:c.numHeld])
@@ -101,6 +118,7 @@ func (c *conn) serve(ctx context.Context) {
 		c.end()
 	}()
 	if c.session == nil {
+		c.now.of(c.net)
 		c.session = c.server.handler.NewSession(c.info)
 	}
 	for ctx.Err() == nil {
@@ -147,12 +165,13 @@ func (c *conn) serveOne(ctx context.Context, session Session, r *bufio.Reader) e
 	if err != nil || response == nil && c.out == nil {
 		return err
 	}
+	c.behind += len(frame)
 	return c.respond(response, r, limits.MaxIdle)
 }
 
-// respond writes a response, nil for a request that has none. While the next request of a client that does not wait for its answers has come
-// already, small responses are held back, so that several go out with one write: it costs as much as all else that a small request takes.
-// Whatever is about to wait writes them first.
+// respond writes a response, nil for a request that has none. Small ones are held back while there is more to read from a client that does not wait
+// for its answers, so that several go out with one write: it costs as much as all else that a small request takes. Whatever is about to wait, Read or
+// the session, writes them first.
 func (c *conn) respond(response Response, r *bufio.Reader, idle time.Duration) error {
 	if response != nil {
 		if closer, ok := response.(io.Closer); ok {
@@ -177,10 +196,16 @@ func (c *conn) respond(response Response, r *bufio.Reader, idle time.Duration) e
 		}
 		c.out.bytes = response.AppendTo(c.out.bytes)
 	}
-	if len(c.out.bytes) >= smallBufferBytes/2 || !wholeFrameIn(r) {
+	if len(c.out.bytes) >= smallBufferBytes/2 || c.behind >= maxBehindBytes || !c.moreIsLikely(r) {
 		c.Flush()
 	}
 	return c.writeErr
+}
+
+// moreIsLikely says whether it is worth looking for a next request before the responses are written. A look costs a tenth of a small request: for a
+// client that waits for each answer it is taken now and then only.
+func (c *conn) moreIsLikely(r *bufio.Reader) bool {
+	return wholeFrameIn(r) || c.now.able() && (c.pipelined > 0 || r.Buffered() > 0 || c.turns.Load()%32 == 0)
 }
 
 // wholeFrameIn says whether the next request has arrived as a whole.
@@ -199,7 +224,7 @@ func (c *conn) Flush() {
 		return
 	}
 	out := c.out
-	c.out = nil
+	c.out, c.behind = nil, 0
 	defer out.release()
 	if c.writeErr == nil {
 		c.writeErr = c.write(out.bytes, c.server.limits().MaxIdle)

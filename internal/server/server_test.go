@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -440,5 +441,58 @@ func TestAnswersGoOutTogether(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestAnswersAreNotWithheld: over TCP, however requests are cut into pieces, each answer comes without anything more being sent.
+func TestAnswersAreNotWithheld(t *testing.T) {
+	f := start(t, Limits{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- f.Serve("TCP", l) }()
+	defer func() {
+		f.stop()
+		if err := <-served; !errors.Is(err, ErrServerClosed) {
+			t.Errorf("Serve returned %v", err)
+		}
+	}()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var sent []byte
+	var ends []int // of the frames
+	for i := range 400 {
+		sent = reply(strings.Repeat(string(rune('a'+i%26)), 1+rnd.IntN([]int{20, 3000, 40_000}[i%3]))).AppendTo(sent)
+		ends = append(ends, len(sent))
+	}
+	got := make([]byte, 0, len(sent))
+	for at, answered := 0, 0; at < len(sent); {
+		next := min(at+1+rnd.IntN(100_000), len(sent))
+		if _, err := c.Write(sent[at:next]); err != nil {
+			t.Fatal(err)
+		}
+		at = next
+		for answered < len(ends) && ends[answered] <= at {
+			answered++
+		}
+		if answered == 0 {
+			continue
+		}
+		n := len(got)
+		got = got[:ends[answered-1]]
+		if _, err := io.ReadFull(c, got[n:]); err != nil {
+			t.Fatalf("%d requests were sent whole: %v", answered, err)
+		}
+	}
+	if !bytes.Equal(got, sent) {
+		t.Error("the answers are not what was asked")
 	}
 }
