@@ -223,7 +223,7 @@ func TestCrashLosesNothingAnswered(t *testing.T) {
 		rng := rand.New(rand.NewPCG(seed, 3))
 		n.open()
 		n.join(1, 1, -1)
-		for range 3 {
+		for round := range byte(3) {
 			for range rng.IntN(12) {
 				n.randomRequest(rng)
 			}
@@ -231,8 +231,9 @@ func TestCrashLosesNothingAnswered(t *testing.T) {
 			mem := n.fs.(*vfs.Mem)
 			// The last request is cut off somewhere: its bytes are in the file and were not synced.
 			torn := rng.IntN(2) == 0
+			name := fmt.Sprint("torn", round) // that of a round before is there to stay, if all of it was on the disk
 			if torn {
-				n.writeTorn(rng)
+				n.writeTorn(rng, name, [16]byte{0xee, round})
 			}
 			crash := mem.CrashClone
 			if seed%2 == 1 {
@@ -246,7 +247,7 @@ func TestCrashLosesNothingAnswered(t *testing.T) {
 			n.checkInvariants()
 			got := withoutControllers(dump(n.image()))
 			if torn {
-				got = withoutTopic(got, "torn")
+				got = withoutTopic(got, name)
 			}
 			if diff := cmp.Diff(answered, got); diff != "" {
 				t.Fatalf("seed %d: %s", seed, diff)
@@ -257,7 +258,7 @@ func TestCrashLosesNothingAnswered(t *testing.T) {
 }
 
 // writeTorn appends, behind the controller's back and without a sync, what a request would have written.
-func (n *testNode) writeTorn(rng *rand.Rand) {
+func (n *testNode) writeTorn(rng *rand.Rand, topic string, id [16]byte) {
 	name := path.Join(n.local.journal.dir, "00000000000000000000.log")
 	f, err := n.fs.Open(name)
 	if err != nil {
@@ -268,11 +269,10 @@ func (n *testNode) writeTorn(rng *rand.Rand) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	id := [16]byte{0xee}
 	part := &Partition{Replicas: []int32{1}, ISR: []int32{1}, Directories: [][16]byte{testDirID}, Leader: 1}
 	img := n.image()
 	batch, err := encodeBatch(img.Offset()+1, img.Epoch(), n.nowMs, []records.Versioned{
-		records.V0(&records.TopicRecord{Name: "torn", TopicID: id}), part.record(img, id, 0), part.record(img, id, 1),
+		records.V0(&records.TopicRecord{Name: topic, TopicID: id}), part.record(img, id, 0), part.record(img, id, 1),
 	})
 	if err != nil {
 		n.t.Fatal(err)
