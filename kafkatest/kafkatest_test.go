@@ -31,7 +31,7 @@ func dial(t testing.TB, b *kafkatest.Broker, opts ...kgo.Opt) *kgo.Client {
 }
 
 func within(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -251,7 +251,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		})
 	}
 	stacks := make([]byte, 1<<20)
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		text := string(stacks[:runtime.Stack(stacks, true)])
 		if !strings.Contains(text, "gokafka/internal/") {
 			return

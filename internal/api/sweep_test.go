@@ -49,7 +49,7 @@ func sweep(t *testing.T, tb *testBroker, key, version int16, filled bool) {
 		req.SetVersion(version)
 	}
 	// What waits for other members or for records is cut short; all else answers long before.
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	c := tb.client()
 	c.t = t

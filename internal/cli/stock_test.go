@@ -180,7 +180,7 @@ func TestDaemon(t *testing.T) {
 // wait polls until something is so.
 func wait(t *testing.T, so func() bool) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if so() {
 			return
 		}

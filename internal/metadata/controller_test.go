@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -31,43 +31,42 @@ func (n *testNode) countSyncs() *atomic.Int64 {
 
 // TestWaitingRequestsShareAnFsync holds the controller in a subscriber while requests gather.
 func TestWaitingRequestsShareAnFsync(t *testing.T) {
-	n := newTestNode(t)
-	syncs := n.countSyncs()
-	n.start()
-	hold, held := make(chan struct{}), make(chan struct{}, 1)
-	n.local.Store().Subscribe(func(_, next *Image) {
-		if next.Topic("first") != nil && next.Topic("t0") == nil {
-			held <- struct{}{}
-			<-hold
-		}
-	})
-	var wg sync.WaitGroup
-	create := func(name string) {
-		wg.Go(func() {
-			resp, err := n.local.Controller().Request(context.Background(), createTopics(7, false, topicSpec{name: name, partitions: 1, rf: 1}))
-			if err != nil || resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode != 0 {
-				t.Errorf("%s: %+v %v", name, resp, err)
+	synctest.Test(t, func(t *testing.T) {
+		n := newTestNode(t)
+		syncs := n.countSyncs()
+		n.start()
+		hold, held := make(chan struct{}), make(chan struct{}, 1)
+		n.local.Store().Subscribe(func(_, next *Image) {
+			if next.Topic("first") != nil && next.Topic("t0") == nil {
+				held <- struct{}{}
+				<-hold
 			}
 		})
-	}
-	create("first")
-	<-held
-	before := syncs.Load()
-	for i := range 50 {
-		create(fmt.Sprintf("t%d", i))
-	}
-	for range 100 { // let them all reach the controller's door
-		runtime.Gosched()
-		time.Sleep(time.Millisecond)
-	}
-	close(hold)
-	wg.Wait()
-	if got := syncs.Load() - before; got > 10 {
-		t.Errorf("%d fsyncs for 50 topics that waited together", got)
-	}
-	if n.image().NumTopics() != 51 {
-		t.Errorf("%d topics", n.image().NumTopics())
-	}
+		var wg sync.WaitGroup
+		create := func(name string) {
+			wg.Go(func() {
+				resp, err := n.local.Controller().Request(context.Background(), createTopics(7, false, topicSpec{name: name, partitions: 1, rf: 1}))
+				if err != nil || resp.(*kmsg.CreateTopicsResponse).Topics[0].ErrorCode != 0 {
+					t.Errorf("%s: %+v %v", name, resp, err)
+				}
+			})
+		}
+		create("first")
+		<-held
+		before := syncs.Load()
+		for i := range 50 {
+			create(fmt.Sprintf("t%d", i))
+		}
+		synctest.Wait() // they are all at the controller's door
+		close(hold)
+		wg.Wait()
+		if got := syncs.Load() - before; got > 10 {
+			t.Errorf("%d fsyncs for 50 topics that waited together", got)
+		}
+		if n.image().NumTopics() != 51 {
+			t.Errorf("%d topics", n.image().NumTopics())
+		}
+	})
 }
 
 // TestReplyComesAfterDiskAndSubscribers looks at the order of what a request causes.

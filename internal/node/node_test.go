@@ -134,7 +134,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	for range 100 { // the client's own goroutines take a moment
+	for range 3000 { // the client's own goroutines take a moment
 		if runtime.NumGoroutine() <= before {
 			return
 		}
@@ -196,17 +196,13 @@ func TestDirectoryIDLost(t *testing.T) {
 	}
 	n, stop = run(t, configured(t, "log.dirs", dir))
 	defer func() { _ = stop() }()
-	for range 1000 {
+	until(t, "leaders of the partitions", func() bool {
 		led := 0
 		for _, p := range n.metadata.Store().Image().Topic("t").Partitions {
 			if p.Leader == n.Config().NodeID() {
 				led++
 			}
 		}
-		if led == 2 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("the partitions have no leader")
+		return led == 2
+	})
 }
