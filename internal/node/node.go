@@ -199,7 +199,12 @@ func (n *Node) startBroker(context.Context) error {
 	n.groups = group.New(group.Options{
 		Journal: n.broker.Journal(offsetsTopic), Config: n.Config, Logger: n.options.Logger.Named("group"),
 		TopicPartitions: func(topic string) int { return partitionsOf(store.Image(), topic) },
-		NumPartitions:   func() int32 { return int32(partitionsOf(store.Image(), offsetsTopic)) },
+		NumPartitions: func() int32 { // what it will have, while it does not exist: AddOffsetsToTxn may come before it
+			if count := partitionsOf(store.Image(), offsetsTopic); count > 0 {
+				return int32(count)
+			}
+			return int32(n.Config().Int("offsets.topic.num.partitions"))
+		},
 		TopicID: func(topic string) (id [16]byte, ok bool) {
 			if t := store.Image().Topic(topic); t != nil {
 				return t.ID, true

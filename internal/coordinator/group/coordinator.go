@@ -18,7 +18,7 @@ import (
 type Options struct {
 	Journal coordinator.Journal // of __consumer_offsets
 	Config  func() *config.Config
-	// NumPartitions is the number of partitions of __consumer_offsets, 0 while the topic does not exist.
+	// NumPartitions is the number of partitions of __consumer_offsets; while the topic does not exist that which it will have, 0 for unknown.
 	NumPartitions func() int32
 	// TopicPartitions is the number of partitions of a topic, 0 for one that does not exist.
 	TopicPartitions func(topic string) int
@@ -95,7 +95,7 @@ func newCoordinator(o Options, commitTimeout time.Duration, limits func() limits
 	return c
 }
 
-// PartitionFor returns the partition of __consumer_offsets that a group belongs to, 0 while the topic does not exist.
+// PartitionFor returns the partition of __consumer_offsets that a group belongs to, 0 while their number is not known.
 func (c *Coordinator) PartitionFor(groupID string) int32 {
 	n := c.o.NumPartitions()
 	if n <= 0 {
