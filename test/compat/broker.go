@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -50,25 +51,23 @@ func (e *env) newBroker(name string, props ...string) (broker, error) {
 	return &gokafka{bin: e.bin, dir: dir, port: port, props: props}, nil
 }
 
-// freePort is a port nobody listens on, with room for the controller's or ZooKeeper's 10000 further.
+var given sync.Map // the ports that freePort has returned
+
+// freePort is a port nobody listens on, with room for the controller's or ZooKeeper's 10000 further. Both are below those that the system gives to
+// whoever dials: nobody must take them while one broker is gone and the next not there yet.
 func freePort() (int, error) {
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return 0, err
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return 0, err
-		}
-		other := port + 10000
-		if port >= 45000 {
-			other = port - 10000
-		}
-		if l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", other)); err == nil {
-			return port, l.Close()
+	for range 1000 {
+		port := 12000 + rand.IntN(10000)
+		if _, taken := given.LoadOrStore(port, true); !taken && isFree(port) && isFree(port+10000) {
+			return port, nil
 		}
 	}
+	return 0, errors.New("no free port between 12000 and 32000")
+}
+
+func isFree(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+	return err == nil && l.Close() == nil
 }
 
 // external is somebody else's broker: it is neither started nor stopped.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -77,14 +78,26 @@ esac
 exec @bin@ "$@"
 `
 
+var given sync.Map // the ports of all pages
+
+// freePort is a port that nobody listens on and no other page gets. It is below those that the system gives to whoever dials or asks for any: the page
+// needs it only later, and again after its broker has ended.
+func freePort() string {
+	for {
+		port := strconv.Itoa(13000 + rand.IntN(18000))
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", ":"+port); err == nil { // of both families
+			l.Close()
+			return port
+		}
+	}
+}
+
 func newSandbox(t *testing.T, bin string) *sandbox {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	l.Close()
+	port := freePort()
 	s := &sandbox{t: t, dir: t.TempDir(), port: port, log: new(lockedBuffer)}
 	path := filepath.Join(t.TempDir(), "bin")
 	if err := os.Mkdir(path, 0o755); err != nil {
@@ -307,7 +320,7 @@ func (s *sandbox) expect(b block, text string) {
 
 // hasPrinted looks for a line; what runs in the background may need a moment for it.
 func (s *sandbox) hasPrinted(line *regexp.Regexp) bool {
-	for end := time.Now().Add(10 * time.Second); s.live && !line.MatchString(s.log.String()) && time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); s.live && !line.MatchString(s.log.String()) && time.Now().Before(end); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if s.live {
