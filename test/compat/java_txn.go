@@ -147,32 +147,3 @@ func (j *java) kip848(ctx context.Context) error {
 func (j *java) produceMore(ctx context.Context, topic, value string) error {
 	return j.tool(ctx, value+"\n", "kafka-console-producer", "--topic", topic).must()
 }
-
-// streams counts words exactly once, in two processes one after the other.
-func (j *java) streams(ctx context.Context) error {
-	in, out := j.topic("words"), j.topic("counts")
-	state := filepath.Join(j.e.tmp, j.topic("state"))
-	create := func(topic string) func() error {
-		return func() error {
-			return j.tool(ctx, "", "kafka-topics", "--create", "--topic", topic, "--partitions", "2").must()
-		}
-	}
-	count := func(words, want string) func() error {
-		return func() error {
-			s := j.program(ctx, "WordCount", in, out, j.topic("word-count"), state, words)
-			if s.status == 77 {
-				return fmt.Errorf("%w: Kafka Streams cannot be had: %s", errSkip, tail(s.errs))
-			}
-			return s.mustPrint(want)
-		}
-	}
-	return first(
-		create(in), create(out),
-		func() error {
-			return j.tool(ctx, "all streams lead to kafka\nhello kafka streams\njoin kafka summit\n", "kafka-console-producer", "--topic", in).must()
-		},
-		count("11", "all 1\nhello 1\njoin 1\nkafka 3\nlead 1\nstreams 2\nsummit 1\nto 1\n"),
-		func() error { return j.tool(ctx, "kafka again\n", "kafka-console-producer", "--topic", in).must() },
-		count("13", "again 1\nall 1\nhello 1\njoin 1\nkafka 4\nlead 1\nstreams 2\nsummit 1\nto 1\n"),
-	)
-}

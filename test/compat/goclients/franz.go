@@ -100,6 +100,10 @@ type franzMember struct {
 }
 
 func (f *franz) Join(_ context.Context, group, topic string) (member, error) {
+	return f.join(group, topic)
+}
+
+func (f *franz) join(group, topic string, opts ...kgo.Opt) (member, error) {
 	m := &franzMember{}
 	changed := func(by int) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, ps map[string][]int32) {
@@ -108,9 +112,9 @@ func (f *franz) Join(_ context.Context, group, topic string) (member, error) {
 			m.assigned += by * len(ps[topic])
 		}
 	}
-	c, err := kgo.NewClient(kgo.SeedBrokers(f.broker), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
+	c, err := kgo.NewClient(append(opts, kgo.SeedBrokers(f.broker), kgo.ConsumerGroup(group), kgo.ConsumeTopics(topic), kgo.DisableAutoCommit(),
 		kgo.HeartbeatInterval(300*time.Millisecond), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
-		kgo.OnPartitionsAssigned(changed(1)), kgo.OnPartitionsRevoked(changed(-1)), kgo.OnPartitionsLost(changed(-1)))
+		kgo.OnPartitionsAssigned(changed(1)), kgo.OnPartitionsRevoked(changed(-1)), kgo.OnPartitionsLost(changed(-1)))...)
 	if err != nil {
 		return nil, err
 	}

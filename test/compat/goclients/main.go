@@ -4,6 +4,7 @@
 //	goclients codecs BROKER TOPIC       print the codecs of the topic's batches, as the broker hands them out
 //	goclients load BROKER TOPIC FILE    produce to the topic until standard input closes; FILE gets a line per acknowledged record
 //	goclients verify BROKER TOPIC FILE  read the topic and compare it with FILE
+//	goclients hang BROKER TOPIC         leave a transaction open in partitions 0 and 1 that no coordinator knows of
 //
 // The clients differ behind one small interface (driver); the scenarios are the same for all.
 package main
@@ -45,6 +46,8 @@ func run(args []string) error {
 	switch name {
 	case "codecs":
 		return printCodecs(broker, rest[0])
+	case "hang":
+		return hang(broker, rest[0])
 	case "load":
 		return load(broker, rest[0], rest[1])
 	case "verify":

@@ -268,4 +268,41 @@ scenario(async function pattern () {
   await r.c.disconnect()
 })
 
+scenario(async function transactions () {
+  const [source, out, name] = [await create('txn-in'), await create('txn-out'), fresh('txn')]
+  await produce(source, numbers(40))
+  const producer = transactionalId => kafka.producer({ transactionalId, idempotent: true, maxInFlightRequests: 1, transactionTimeout: 20000 })
+  const committed = async () => (await admin(a => a.fetchOffsets({ groupId: name, topics: [source] })))[0].partitions[0].offset
+  // Each transaction copies the five records that follow the committed offset. The third, sixth… is aborted, and so made again.
+  await using(producer(name), async p => {
+    for (let round = 0, at = 0; at < 40; round++) {
+      const t = await p.transaction()
+      await t.send({ topic: out, messages: numbers(40).slice(at, at + 5).map(value => ({ value, partition: 0 })) })
+      await t.sendOffsets({ consumerGroupId: name, topics: [{ topic: source, partitions: [{ partition: 0, offset: String(at + 5) }] }] })
+      if (round % 3 === 2) await t.abort()
+      else { await t.commit(); at += 5 }
+      await eventually(async () => equal(await committed(), String(at), 'committed offset'))
+    }
+  })
+  const copies = async n => { // kafkajs reads committed by default
+    const r = await reader(out)
+    await r.read(n)
+    await new Promise(resolve => setTimeout(resolve, 500))
+    await r.c.disconnect()
+    return text(r.got)
+  }
+  equal(await copies(40), numbers(40), 'copied')
+  await using(producer(name), async first => {
+    const open = await first.transaction()
+    await open.send({ topic: out, messages: [{ value: 'lost', partition: 0 }] })
+    await using(producer(name), async second => {
+      const t = await second.transaction()
+      await t.send({ topic: out, messages: [{ value: 'kept', partition: 0 }] })
+      await rejects(open.commit(), 'INVALID_PRODUCER_EPOCH')
+      await t.commit()
+    })
+  })
+  equal(await copies(41), [...numbers(40), 'kept'], 'after a zombie')
+})
+
 await main()
