@@ -2,8 +2,10 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -175,7 +177,8 @@ func (l *loop) release(n int, err error) {
 	l.completed = l.completed[:0]
 }
 
-// append writes a batch and replays it. The first error says that it was not written, the second that it was but could not be replayed.
+// append writes a batch and replays it. The first error says that it was not written, the second that it was but could not be replayed. Tombstones
+// alone may take several batches, and after an error some of them may be written: what a group of many offsets leaves behind does not fit into one.
 func (l *loop) append(b Pending) (appended, fatal error) {
 	if len(b.Records) == 0 && b.Marker == nil {
 		return nil, nil
@@ -185,6 +188,15 @@ func (l *loop) append(b Pending) (appended, fatal error) {
 		b.Records[i].TimestampMs = nowMs
 	}
 	last, err := l.journal.Append(l.quit, l.partition, l.leaderEpoch.Load(), b)
+	if errors.Is(err, kerr.MessageTooLarge) && len(b.Records) > 1 && onlyTombstones(b.Records) {
+		first, second := b, b
+		half := len(b.Records) / 2
+		first.Records, second.Records = b.Records[:half], b.Records[half:]
+		if appended, fatal = l.append(first); appended != nil || fatal != nil {
+			return appended, fatal
+		}
+		return l.append(second)
+	}
 	if err != nil {
 		return err, nil
 	}
@@ -196,6 +208,10 @@ func (l *loop) append(b Pending) (appended, fatal error) {
 		return nil
 	})
 	return nil, fatal
+}
+
+func onlyTombstones(records []record) bool {
+	return !slices.ContainsFunc(records, func(r record) bool { return r.Value != nil })
 }
 
 func (l *loop) replayAppended(b Pending, last int64) error {

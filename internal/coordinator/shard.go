@@ -33,6 +33,7 @@ type Env struct {
 
 	// Schedule runs fn as an event of its own in d from now, in place of an earlier timer of the same key. The records that fn returns are
 	// appended and replayed as those of a request.
+	// Records of any event go into one batch, all or nothing, unless they are all tombstones and more than a batch may hold.
 	Schedule func(key string, d time.Duration, fn func() []protocol.Record)
 	// Cancel removes the timer. It will not run, even if it is due already.
 	Cancel func(key string)

@@ -24,6 +24,7 @@ type Journal struct {
 	loadGate   <-chan struct{}
 	changed    chan struct{} // closed and replaced when something moves
 	limit      int64         // offsets below are committed
+	maxBytes   int           // of a batch
 }
 
 type partition struct {
@@ -34,7 +35,7 @@ type partition struct {
 
 // New makes an empty journal in which everything is committed at once.
 func New() *Journal {
-	return &Journal{partitions: make(map[int32]*partition), changed: make(chan struct{}), limit: math.MaxInt64}
+	return &Journal{partitions: make(map[int32]*partition), changed: make(chan struct{}), limit: math.MaxInt64, maxBytes: math.MaxInt}
 }
 
 // FailAppends makes appends fail with err, until it is called with nil.
@@ -45,6 +46,9 @@ func (j *Journal) FailLoads(err error) { j.set(func() { j.loadErr = err }) }
 
 // HoldLoads makes loads wait until gate is closed.
 func (j *Journal) HoldLoads(gate <-chan struct{}) { j.set(func() { j.loadGate = gate }) }
+
+// LimitBatches refuses batches of more bytes, as max.message.bytes does.
+func (j *Journal) LimitBatches(maxBytes int) { j.set(func() { j.maxBytes = maxBytes }) }
 
 // CommitTo says that the records below offset are committed, those from it on not yet.
 func (j *Journal) CommitTo(offset int64) { j.set(func() { j.limit = offset }) }
@@ -101,8 +105,11 @@ func (j *Journal) AppendBatch(p, leaderEpoch int32, o protocol.BatchOptions, rec
 		builder.Append(r)
 	}
 	batch, err := builder.Bytes()
-	if err != nil {
+	switch {
+	case err != nil:
 		return 0, err
+	case len(batch) > j.maxBytes:
+		return 0, kerr.MessageTooLarge
 	}
 	part.batches = append(part.batches, batch)
 	part.next = batch.LastOffset() + 1

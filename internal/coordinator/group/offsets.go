@@ -99,6 +99,14 @@ func (o *offsets) endTransaction(producerID int64, commit bool) {
 	delete(o.pending, producerID)
 }
 
+// count returns how many offsets the group has committed.
+func (o *offsets) count(groupID string) (n int) {
+	for _, partitions := range o.byGroup[groupID] {
+		n += len(partitions)
+	}
+	return n
+}
+
 // isPending reports whether an open transaction has an offset for the partition.
 func (o *offsets) isPending(groupID, topic string, partition int32) bool {
 	tp := protocol.TopicPartition{Topic: topic, Partition: partition}
