@@ -89,9 +89,10 @@ func (m *members848) await(want map[string]int) {
 	}
 }
 
-func quick848(t *testing.T, dir string) *running {
-	return start(t, dir, "num.partitions", "6", "group.consumer.heartbeat.interval.ms", "50", "group.consumer.min.heartbeat.interval.ms", "50",
-		"group.consumer.session.timeout.ms", "2000", "group.consumer.min.session.timeout.ms", "1000")
+func quick848(t *testing.T, dir string, overrides ...string) *running {
+	return start(t, dir, append([]string{
+		"num.partitions", "6", "group.consumer.heartbeat.interval.ms", "50", "group.consumer.min.heartbeat.interval.ms", "50",
+	}, overrides...)...)
 }
 
 // TestConsumerGroupSharesAndTakesOver: members come and go, partitions follow, and what was committed is not read again.
@@ -108,14 +109,18 @@ func TestConsumerGroupSharesAndTakesOver(t *testing.T) {
 	m.await(map[string]int{"a": 2, "b": 2, "c": 2})
 
 	admin := kadm.NewClient(n.franz(t))
-	groups, err := admin.ListGroupsByType(within(t), []string{"consumer"})
-	if err != nil || groups["g848"].State != "Stable" {
-		t.Errorf("%+v, %v", groups, err)
-	}
-	described, err := admin.DescribeConsumerGroups(within(t), "g848")
-	if err != nil || len(described["g848"].Members) != 3 || described["g848"].AssignorName != "uniform" {
-		t.Errorf("%+v, %v", described, err)
-	}
+	// What a member was told is what it has; that it has it, the broker hears with its next heartbeat.
+	eventually(t, "a stable group of three", func() bool {
+		groups, err := admin.ListGroupsByType(within(t), []string{"consumer"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		described, err := admin.DescribeConsumerGroups(within(t), "g848")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return groups["g848"].State == "Stable" && len(described["g848"].Members) == 3 && described["g848"].AssignorName == "uniform"
+	})
 	if err := c.CommitUncommittedOffsets(within(t)); err != nil {
 		t.Errorf("commit: %v", err)
 	}
@@ -125,18 +130,26 @@ func TestConsumerGroupSharesAndTakesOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.await(map[string]int{"a": 5, "b": 5})
-	for _, cl := range []*kgo.Client{a, b} {
-		if err := cl.CommitUncommittedOffsets(within(t)); err != nil {
-			t.Errorf("commit: %v", err)
+	// Who is given a partition begins at what was committed last, which is nothing if that was before a commit; so all of it is read, maybe twice.
+	eventually(t, "100 records to be read and committed", func() bool {
+		for _, cl := range []*kgo.Client{a, b} {
+			if err := cl.CommitUncommittedOffsets(within(t)); err != nil {
+				t.Errorf("commit: %v", err)
+			}
 		}
-		cl.Close()
-	}
-	m.mu.Lock()
-	slices.Sort(m.got) // what moved before a commit is read twice
-	if got := len(slices.Compact(m.got)); got != 100 {
-		t.Errorf("%d records were read, want 100", got)
-	}
-	m.mu.Unlock()
+		offsets, err := admin.FetchOffsets(within(t), "g848")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := int64(0)
+		offsets.Each(func(o kadm.OffsetResponse) { sum += o.At })
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		slices.Sort(m.got)
+		return sum == 100 && len(slices.Compact(slices.Clone(m.got))) == 100
+	})
+	a.Close()
+	b.Close()
 	n.stop()
 
 	n = quick848(t, dir)
@@ -172,7 +185,7 @@ func TestConsumerGroupByPattern(t *testing.T) {
 
 // TestConsumerGroupForgetsTheSilent: a member that is not heard of loses its partitions to the others.
 func TestConsumerGroupForgetsTheSilent(t *testing.T) {
-	n := quick848(t, t.TempDir())
+	n := quick848(t, t.TempDir(), "group.consumer.session.timeout.ms", "2000", "group.consumer.min.session.timeout.ms", "1000")
 	produce(t, n.franz(t), "silent", "x")
 	m := &members848{t: t, n: n, owned: map[string]map[string][]int32{}}
 	m.join("a", kgo.ConsumerGroup("silent"), kgo.ConsumeTopics("silent"))

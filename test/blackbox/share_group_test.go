@@ -95,7 +95,9 @@ func shareDescribe(t *testing.T, n *running, group string) kmsg.ShareGroupDescri
 	t.Helper()
 	req := kmsg.NewPtrShareGroupDescribeRequest()
 	req.GroupIDs = []string{group}
-	resp, err := req.RequestWith(within(t), n.franz(t))
+	cl := n.franz(t)
+	defer cl.Close() // who waits for something asks often
+	resp, err := req.RequestWith(within(t), cl)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +157,7 @@ func TestShareGroupAcknowledgements(t *testing.T) {
 	dir := t.TempDir()
 	n := startShare(t, dir)
 	setShareConfigs(t, n, "sg", map[string]string{"share.auto.offset.reset": "earliest", "share.delivery.count.limit": "3"})
-	produce(t, n.franz(t), "queue", numbered("r", 6)...)
+	together(t, n, "queue", numbered("r", 6)...)
 	cl := sharing(t, n, "sg", "queue")
 	got := deliveries(t, cl, 6, func(r *kgo.Record) kgo.AckStatus {
 		switch r.Offset {
@@ -199,9 +201,9 @@ func TestShareGroupAcknowledgements(t *testing.T) {
 
 // TestShareGroupLocks: a record comes again when its lock ends, unless that was renewed, and when the member's connection ends.
 func TestShareGroupLocks(t *testing.T) {
-	n := startShare(t, t.TempDir(), "group.share.record.lock.duration.ms", "1000")
+	n := startShare(t, t.TempDir(), "group.share.record.lock.duration.ms", "2000")
 	setShareConfigs(t, n, "sg", map[string]string{"share.auto.offset.reset": "earliest"})
-	produce(t, n.franz(t), "queue", "a", "b")
+	together(t, n, "queue", "a", "b")
 	slow := sharing(t, n, "sg", "queue")
 	held := poll(t, slow, 2)
 	quick := sharing(t, n, "sg", "queue")

@@ -171,18 +171,29 @@ func TestZombieIsFenced(t *testing.T) {
 // TestTimedOutTransactionIsAborted: a producer that has left is not waited for longer than it asked.
 func TestTimedOutTransactionIsAborted(t *testing.T) {
 	n := start(t, t.TempDir(), "num.partitions", "1", "transaction.abort.timed.out.transaction.cleanup.interval.ms", "20")
-	cl := n.franz(t, kgo.TransactionalID("slow"), kgo.TransactionTimeout(50*time.Millisecond))
-	if err := cl.BeginTransaction(); err != nil {
-		t.Fatal(err)
+	var cl *kgo.Client
+	id := ""
+	for timeout := 50 * time.Millisecond; ; timeout *= 4 { // until the record is written in time
+		id = fmt.Sprint("slow-", timeout)
+		cl = n.franz(t, kgo.TransactionalID(id), kgo.TransactionTimeout(timeout))
+		if err := cl.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		err := cl.ProduceSync(within(t), &kgo.Record{Topic: "slow", Value: []byte("x")}).FirstErr()
+		if err == nil {
+			break
+		}
+		if timeout > deadline {
+			t.Fatal(err)
+		}
 	}
-	produce(t, cl, "slow", "x")
 	admin := kadm.NewClient(n.franz(t))
 	for ctx := within(t); ; {
-		d, err := admin.DescribeTransactions(ctx, "slow")
+		d, err := admin.DescribeTransactions(ctx, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d["slow"].State == "CompleteAbort" {
+		if d[id].State == "CompleteAbort" {
 			break
 		}
 		time.Sleep(time.Millisecond)
