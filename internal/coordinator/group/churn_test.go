@@ -243,7 +243,7 @@ func TestLongLog(t *testing.T) {
 // TestMoreOffsetsThanABatchHolds: offsets of a large group, and of a topic that many groups have read, are removed, though the tombstones do not fit
 // into one batch.
 func TestMoreOffsetsThanABatchHolds(t *testing.T) {
-	const groups, partitions = 30, 1000
+	const groups, partitions = 10, 1000
 	for name, remove := range map[string]func(h *harness){
 		"expired":       func(*harness) { time.Sleep(25 * time.Hour) },
 		"topic deleted": func(h *harness) { h.c.OnTopicsDeleted([]string{"t1"}); time.Sleep(time.Hour) },
