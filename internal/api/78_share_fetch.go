@@ -60,7 +60,7 @@ func (s *session) shareFetch(ctx context.Context, req *kmsg.ShareFetchRequest) (
 			begin.Forget = append(begin.Forget, share.TopicPartition{TopicID: t.TopicID, Partition: p})
 		}
 	}
-	targets, err := s.api.Shares.BeginFetch(begin)
+	targets, fresh, err := s.api.Shares.BeginFetch(begin)
 	if err != nil {
 		return fail(err)
 	}
@@ -73,7 +73,10 @@ func (s *session) shareFetch(ctx context.Context, req *kmsg.ShareFetchRequest) (
 		}
 	}
 	resp.AcquisitionLockTimeoutMillis = int32(min(s.api.Shares.LockDuration(group).Milliseconds(), math.MaxInt32))
-	s.shareFetchAnswer(resp, work, req.ShareSessionEpoch == share.EpochInitial)
+	for _, tp := range fresh {
+		work.of(tp).fresh = true
+	}
+	s.shareFetchAnswer(resp, work)
 	return resp, nil
 }
 
@@ -147,10 +150,10 @@ func (s *session) sharePartition(group string, tp share.TopicPartition) (*share.
 	return s.api.Shares.Partition(group, p), nil
 }
 
-// shareFetchAnswer says what came of the partitions; all of them where a session begins.
-func (s *session) shareFetchAnswer(resp *kmsg.ShareFetchResponse, work *shareWork, all bool) {
+// shareFetchAnswer says what came of the partitions, also of those that are new to the session and have nothing yet.
+func (s *session) shareFetchAnswer(resp *kmsg.ShareFetchResponse, work *shareWork) {
 	for _, w := range work.list {
-		if !w.done && w.acks == nil && !all {
+		if !w.done && w.acks == nil && !w.fresh {
 			continue
 		}
 		p := kmsg.NewShareFetchResponseTopicPartition()

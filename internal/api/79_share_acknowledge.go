@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"math"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -34,12 +35,12 @@ func (s *session) shareAcknowledge(ctx context.Context, req *kmsg.ShareAcknowled
 	if err := s.api.Shares.BeginAcknowledge(group, member, req.ShareSessionEpoch); err != nil {
 		return fail(err)
 	}
-	work := newShareWork()
+	work, said := newShareWork(), false
 	for _, t := range req.Topics {
 		for _, p := range t.Partitions {
 			w := work.of(share.TopicPartition{TopicID: t.TopicID, Partition: p.Partition})
 			for _, b := range p.AcknowledgementBatches {
-				w.acks = append(w.acks, share.Ack{First: b.FirstOffset, Last: b.LastOffset, Types: b.AcknowledgeTypes})
+				w.acks, said = append(w.acks, share.Ack{First: b.FirstOffset, Last: b.LastOffset, Types: b.AcknowledgeTypes}), true
 			}
 		}
 	}
@@ -49,6 +50,9 @@ func (s *session) shareAcknowledge(ctx context.Context, req *kmsg.ShareAcknowled
 	}
 	resp.AcquisitionLockTimeoutMillis = int32(min(s.api.Shares.LockDuration(group).Milliseconds(), math.MaxInt32))
 	for _, w := range work.list {
+		if !said {
+			break // nothing is to be answered where nothing was said of any partition
+		}
 		p := kmsg.NewShareAcknowledgeResponseTopicPartition()
 		p.Partition = w.tp.Partition
 		if w.ackErr != nil {
@@ -80,6 +84,7 @@ type sharePart struct {
 	acks    []share.Ack
 	ackErr  error
 	done    bool // there is something to answer
+	fresh   bool // new to the session
 	err     error
 	fetched share.Fetched
 }
@@ -142,7 +147,7 @@ func shareMember(group, member *string) bool {
 
 // shareMessage is what a member is told of an error besides its code.
 func shareMessage(err error) *string {
-	if _, bare := err.(*kerr.Error); bare { //nolint:errorlint // one that says more is wrapped
+	if _, bare := err.(*kerr.Error); bare || errors.Is(err, kerr.UnknownTopicOrPartition) { //nolint:errorlint // one that says more is wrapped
 		return nil
 	}
 	return protocol.ErrorMessage(err)

@@ -38,32 +38,32 @@ type Request struct {
 	HasAcks       bool
 }
 
-// BeginFetch brings the session up to the request and returns all partitions to fetch, none with EpochFinal.
+// BeginFetch brings the session up to the request and returns all partitions to fetch, none with EpochFinal, and those that are new to the session.
 //
 // Errors: kerr.InvalidRequest, kerr.ShareSessionNotFound, kerr.InvalidShareSessionEpoch, kerr.ShareSessionLimitReached.
-func (m *Manager) BeginFetch(r Request) ([]TopicPartition, error) {
+func (m *Manager) BeginFetch(r Request) (all, fresh []TopicPartition, err error) {
 	k := sessionKey{r.Group, r.Member}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r.Epoch != EpochInitial {
 		s, err := m.sessionLocked(k, r.Epoch)
 		if err != nil || r.Epoch == EpochFinal {
-			return nil, err
+			return nil, nil, err
 		}
 		s.connection = r.Connection
 		for _, tp := range r.Add {
 			if !slices.Contains(s.partitions, tp) {
-				s.partitions = append(s.partitions, tp)
+				s.partitions, fresh = append(s.partitions, tp), append(fresh, tp)
 			}
 		}
 		s.partitions = slices.DeleteFunc(slices.Clone(s.partitions), func(tp TopicPartition) bool { return slices.Contains(r.Forget, tp) })
-		return s.partitions, nil
+		return s.partitions, fresh, nil
 	}
 	if r.HasAcks {
-		return nil, kerr.InvalidRequest
+		return nil, nil, kerr.InvalidRequest
 	}
 	if m.sessions[k] == nil && len(m.sessions) >= m.o.Config().Int("group.share.max.share.sessions") {
-		return nil, kerr.ShareSessionLimitReached
+		return nil, nil, kerr.ShareSessionLimitReached
 	}
 	s := &session{epoch: 1, connection: r.Connection}
 	for _, tp := range r.Add {
@@ -72,7 +72,7 @@ func (m *Manager) BeginFetch(r Request) ([]TopicPartition, error) {
 		}
 	}
 	m.sessions[k] = s
-	return s.partitions, nil
+	return s.partitions, s.partitions, nil
 }
 
 // BeginAcknowledge checks the session of a ShareAcknowledge request. The errors are those of [Manager.BeginFetch].

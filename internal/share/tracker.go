@@ -240,7 +240,9 @@ func (t *tracker) takeOne(first, last int64, a acquire, left int64) (run, bool) 
 		if first >= t.room(a.limit) {
 			return run{last: last}, false
 		}
-		last = min(last, t.room(a.limit)-1)
+		if a.strict { // else whole batches, as with maxRecords
+			last = min(last, t.room(a.limit)-1)
+		}
 	}
 	if a.strict {
 		last = min(last, first+left-1)
@@ -353,8 +355,12 @@ func (t *tracker) acknowledge(member string, acks []Ack, limit int16, renewTo ti
 // settle applies one type of acknowledgement to a range.
 func (t *tracker) settle(member string, first, last int64, kind int8, limit int16, renewTo time.Time) (changed []Batch, err error) {
 	var covered int64
+	why := "The offset cannot be acknowledged. The offset is not acquired."
 	changed = t.change(first, last, func(r *run) bool {
 		if r.state != Acquired || r.member != member {
+			if r.state == Acquired {
+				why = "Member is not the owner of offset"
+			}
 			return false
 		}
 		covered += r.len()
@@ -377,7 +383,7 @@ func (t *tracker) settle(member string, first, last int64, kind int8, limit int1
 	case covered < 0:
 		return nil, fmt.Errorf("acknowledgement of type %d: %w", kind, kerr.InvalidRequest)
 	case first <= last && covered != last-first+1:
-		return nil, fmt.Errorf("offsets %d to %d are not all acquired by the member: %w", first, last, kerr.InvalidRecordState)
+		return nil, fmt.Errorf("%s: %w", why, kerr.InvalidRecordState) // Kafka's texts
 	}
 	return changed, nil
 }

@@ -125,8 +125,8 @@ func TestTrackerLimits(t *testing.T) {
 	wantRanges(t, tr.take(0, batches, a), Range{0, 4, 1}, Range{5, 6, 1})
 	a = taking("b")
 	a.limit = 9
-	wantRanges(t, tr.take(7, batches, a), Range{7, 8, 1})
-	wantRanges(t, tr.take(9, batches, a))
+	wantRanges(t, tr.take(7, batches, a), Range{7, 9, 1}) // the rest of a batch, although there is room for two
+	wantRanges(t, tr.take(10, batches, a))
 	tr.leave("a", 5)
 	wantRanges(t, tr.take(0, batches, a), Range{0, 4, 2}, Range{5, 6, 2}) // what is in flight may come again whatever the limit
 }

@@ -133,7 +133,7 @@ type shareView struct {
 // shareView looks at a share group, which must have no members where empty is asked for.
 func (c *Coordinator) shareView(ctx context.Context, id string, empty bool) (shareView, error) {
 	if id == "" {
-		return shareView{}, kerr.InvalidGroupID
+		return shareView{}, refuse(kerr.InvalidGroupID, "The group id is invalid.")
 	}
 	free := false
 	v, err := do(ctx, c, id, func(s *shard, reply *coordinator.Reply[shareView]) []record {

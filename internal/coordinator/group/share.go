@@ -38,7 +38,7 @@ type shareMember struct {
 var _ group = (*share)(nil)
 
 func newShare(s *shard, id string) *share {
-	return &share{id: id, s: s, members: map[string]*shareMember{}}
+	return &share{id: id, s: s, epoch: firstEpoch, targetEpoch: firstEpoch, members: map[string]*shareMember{}}
 }
 
 func (g *share) groupType() string { return typeShare }
