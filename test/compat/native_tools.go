@@ -17,7 +17,7 @@ import (
 // nativeCases are command lines that Kafka's own tool (4.3.1) and the one in gokafka's binary both run, one after the other against the same broker; their
 // standard output and exit status must be the same. Scenarios are named after the tools, and kept in files beside this one.
 //
-// "TOOL ARGS" runs both, "do TOOL ARGS" only ours, to prepare something. Arguments are separated by spaces; {dir} is a folder with nativeFiles, {side} a
+// "TOOL ARGS" runs both, "do TOOL ARGS" only ours, to prepare something; "hang TOPIC" leaves transactions open. Arguments are separated by spaces; {dir} is a folder with nativeFiles, {side} a
 // word that differs between the two, for what each makes or deletes; "< FILE" at the end gives the tool one of the files as its standard input.
 // --bootstrap-server comes first unless the arguments name a server, or the tool asks none. {broker} is the broker's address, {data} its log directory.
 var nativeCases = merged(nativeRecordCases, nativeGroupCases, nativeClusterCases)
@@ -87,6 +87,10 @@ const javaSide, nativeSide = "sidejava", "sideours"
 
 // beside runs a line of nativeCases.
 func (j *java) beside(ctx context.Context, line string) error {
+	if topic, ok := strings.CutPrefix(line, "hang "); ok {
+		_, err := j.e.command(ctx, j.e.goClients(), "hang", j.addr, topic)
+		return err
+	}
 	line, prepare := strings.CutPrefix(line, "do ")
 	line, file, _ := strings.Cut(line, " < ")
 	input := nativeFiles[file]

@@ -3,8 +3,10 @@ package tools
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/gokafka/gokafka/internal/config"
 	"github.com/gokafka/gokafka/internal/node"
 	"github.com/gokafka/gokafka/internal/tools"
+	"github.com/gokafka/gokafka/test/hanging"
 )
 
 func TestMain(m *testing.M) {
@@ -46,7 +49,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NOWHERE", "127.0.0.1:1") // nobody listens there, and the system gives it to nobody
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"like": like},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"like": like, "hang": hang},
 	})
 }
 
@@ -78,6 +81,20 @@ func serve(dir string) (addr string, stop func() error, err error) {
 		}
 		return nil
 	}, nil
+}
+
+// hang leaves transactions open that no coordinator knows of, and sets $PID0 and $PID1.
+func hang(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: hang TOPIC")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ids, err := hanging.Leave(ctx, ts.Getenv("BROKER"), args[0])
+	ts.Check(err)
+	for i, id := range ids {
+		ts.Setenv(fmt.Sprint("PID", i), strconv.FormatInt(id, 10))
+	}
 }
 
 // like compares a text with one that has wildcards.

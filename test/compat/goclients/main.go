@@ -4,7 +4,7 @@
 //	goclients codecs BROKER TOPIC       print the codecs of the topic's batches, as the broker hands them out
 //	goclients load BROKER TOPIC FILE    produce to the topic until standard input closes; FILE gets a line per acknowledged record
 //	goclients verify BROKER TOPIC FILE  read the topic and compare it with FILE
-//	goclients hang BROKER TOPIC         leave a transaction open in partitions 0 and 1 that no coordinator knows of
+//	goclients hang BROKER TOPIC         leave transactions open in partitions 0 and 1 that no coordinator knows of; prints the producer ids
 //
 // The clients differ behind one small interface (driver); the scenarios are the same for all.
 package main
@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/gokafka/gokafka/test/hanging"
 )
 
 // drivers are the clients by the name of their row in the table.
@@ -47,7 +49,11 @@ func run(args []string) error {
 	case "codecs":
 		return printCodecs(broker, rest[0])
 	case "hang":
-		return hang(broker, rest[0])
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		ids, err := hanging.Leave(ctx, broker, rest[0])
+		fmt.Println(ids[0], ids[1])
+		return err
 	case "load":
 		return load(broker, rest[0], rest[1])
 	case "verify":

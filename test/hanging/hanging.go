@@ -1,4 +1,5 @@
-package main
+// Package hanging leaves transactions open that no coordinator will ever end, for the tests of what finds and aborts them.
+package hanging
 
 import (
 	"context"
@@ -13,28 +14,24 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// hang leaves transactions open that no coordinator will ever end: partition 0 gets one of a producer id that none of them knows, partition 1 one of a
-// producer that its coordinator knows, but not as writing there. That is what KIP-890 prevents; the broker must have been told not to
-// (transaction.partition.verification.enable). The records are 20 minutes old. It prints the producer ids.
-func hang(broker, topic string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
+// Leave writes to partitions 0 and 1 of a topic: to the first with a producer id that no coordinator knows, to the second with that of a producer whose
+// transactional id is the topic's name, and whose coordinator does not know that it writes there. That is what KIP-890 prevents; the broker must have been
+// told not to (transaction.partition.verification.enable). The records are 20 minutes old, two in each partition. It returns the producer ids.
+func Leave(ctx context.Context, broker, topic string) (ids [2]int64, err error) {
 	c, err := kgo.NewClient(kgo.SeedBrokers(broker), kgo.MaxVersions(kversion.V3_7_0()))
 	if err != nil {
-		return err
+		return ids, err
 	}
 	defer c.Close()
-	for partition, id := range []*string{nil, kmsg.StringPtr(topic)} {
-		pid, err := newProducerID(ctx, c, id)
-		if err != nil {
-			return fmt.Errorf("InitProducerID: %w", err)
+	for partition, transactionalID := range []*string{nil, &topic} {
+		if ids[partition], err = newProducerID(ctx, c, transactionalID); err != nil {
+			return ids, fmt.Errorf("InitProducerID: %w", err)
 		}
-		if err := writeUnannounced(ctx, c, topic, int32(partition), pid); err != nil {
-			return fmt.Errorf("Produce: %w", err)
+		if err := writeUnannounced(ctx, c, topic, int32(partition), ids[partition]); err != nil {
+			return ids, fmt.Errorf("Produce: %w", err)
 		}
-		fmt.Println(pid)
 	}
-	return nil
+	return ids, nil
 }
 
 func newProducerID(ctx context.Context, c *kgo.Client, transactionalID *string) (int64, error) {
