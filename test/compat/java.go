@@ -15,7 +15,7 @@ import (
 
 // javaScenarios are the tutorial, step by step, with the stock command line tools.
 var javaScenarios = []string{"topics", "producer", "broker-list", "keys", "consumer", "partition", "group", "groups", "reset", "get-offsets", "versions",
-	"configs", "log-dirs", "delete-records", "verifiable", "perf", "delete", "transactions", "txn-perf", "kafka-transactions", "find-hanging", "kip848", "streams", "streams-group"}
+	"configs", "log-dirs", "delete-records", "verifiable", "perf", "delete", "transactions", "txn-perf", "kafka-transactions", "find-hanging", "kip848", "kip932", "streams", "streams-group"}
 
 func javaRows() []row {
 	var all []row
@@ -27,7 +27,7 @@ func javaRows() []row {
 		}
 		if v.version == "28" {
 			r.scenarios = slices.DeleteFunc(slices.Clone(r.scenarios), func(s string) bool {
-				return slices.Contains([]string{"txn-perf", "kafka-transactions", "find-hanging", "kip848", "streams", "streams-group"}, s)
+				return slices.Contains([]string{"txn-perf", "kafka-transactions", "find-hanging", "kip848", "kip932", "streams", "streams-group"}, s)
 			})
 		}
 		r.notOn = map[string]map[string]string{"apache-28": {
@@ -60,7 +60,7 @@ func runJava(ctx context.Context, e *env, r row, version string, b broker) error
 		"group": j.group, "groups": j.groups, "reset": j.reset, "get-offsets": j.getOffsets, "versions": j.versions, "configs": j.configs,
 		"log-dirs": j.logDirs, "delete-records": j.deleteRecords, "verifiable": j.verifiable, "perf": j.perf, "delete": j.delete,
 		"transactions": j.transactions, "txn-perf": j.txnPerf, "kafka-transactions": j.kafkaTransactions, "find-hanging": j.findHanging,
-		"kip848": j.kip848, "streams": j.streams, "streams-group": j.streamsGroup,
+		"kip848": j.kip848, "kip932": j.kip932, "streams": j.streams, "streams-group": j.streamsGroup,
 	})
 }
 

@@ -144,6 +144,32 @@ func (j *java) kip848(ctx context.Context) error {
 	)
 }
 
+// kip932 reads as members of a share group, and looks at the group.
+func (j *java) kip932(ctx context.Context) error {
+	t, err := j.produce(ctx, "kip932", 30)
+	if err != nil {
+		return err
+	}
+	g := t + "-g"
+	groups := func(args ...string) said {
+		return j.tool(ctx, "", "kafka-share-groups", append([]string{"--group", g}, args...)...)
+	}
+	return first(
+		func() error { return j.program(ctx, "Share", t, g).mustPrint("implicit\nexplicit\ntogether\n") },
+		func() error { return groups("--describe", "--state").must(`^` + g + ` .* Empty +0`) },
+		func() error { return groups("--describe", "--offsets").must(`^` + g + ` +` + t + ` +0 +\d+ +`) },
+		func() error {
+			return j.tool(ctx, "", "kafka-groups", "--list", "--group-type", "share").must(`^` + g + ` +Share +share`)
+		},
+		func() error { return groups("--reset-offsets", "--topic", t, "--to-earliest", "--execute").must() },
+		func() error { return groups("--describe", "--offsets").must(`^` + g + ` +` + t + ` +0 +0 +`) },
+		func() error {
+			return j.tool(ctx, "", "kafka-console-share-consumer", "--topic", t, "--group", g, "--max-messages", "3", "--timeout-ms", "30000").mustPrint("m0\nm1\nm2\n")
+		},
+		func() error { return groups("--delete").must(`was successful`) },
+	)
+}
+
 func (j *java) produceMore(ctx context.Context, topic, value string) error {
 	return j.tool(ctx, value+"\n", "kafka-console-producer", "--topic", topic).must()
 }

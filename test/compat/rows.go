@@ -24,7 +24,7 @@ type section struct {
 
 var sections = []section{
 	{"client", []string{"tutorial", "records", "codecs", "acks", "idempotent", "big", "empty", "group", "cooperative", "static", "commit", "seek", "times",
-		"lag", "topics", "configs", "groups", "pattern", "transactions", "kip848"}},
+		"lag", "topics", "configs", "groups", "pattern", "transactions", "kip848", "kip932"}},
 	{"stock tools", javaScenarios},
 	{"native tools", nativeScenarios()},
 	{"restart", []string{"sigterm", "kill-9", "kill-9-load"}},

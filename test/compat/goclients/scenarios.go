@@ -20,7 +20,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"tutorial", tutorial}, {"records", records}, {"codecs", codecs}, {"acks", acks}, {"idempotent", idempotent}, {"big", big}, {"empty", empty},
 	{"group", group}, {"commit", commit}, {"seek", seek}, {"times", times}, {"lag", lag}, {"topics", topics}, {"configs", configs}, {"groups", groups},
-	{"transactions", transactions}, {"kip848", kip848},
+	{"transactions", transactions}, {"kip848", kip848}, {"kip932", kip932},
 }
 
 // test is one run of one scenario.
