@@ -106,10 +106,7 @@ func (s *session) shareFetchAll(ctx context.Context, req *kmsg.ShareFetchRequest
 // shareFetchOnce looks at each partition once and says whether that is enough for an answer. Who comes first changes from request to request.
 func (s *session) shareFetchOnce(ctx context.Context, req *kmsg.ShareFetchRequest, group, member string, targets []share.TopicPartition, work *shareWork) bool {
 	bytes := int32(min(s.api.Config().Int("fetch.max.bytes"), int(req.MaxBytes)))
-	records := int64(req.MaxRecords)
-	if records <= 0 {
-		records = math.MaxInt64
-	}
+	records := int64(req.MaxRecords) // 0 and less: none
 	enough := req.MaxWaitMillis <= 0
 	for i := range targets {
 		tp := targets[(i+int(req.ShareSessionEpoch))%len(targets)]
