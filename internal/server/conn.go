@@ -187,7 +187,7 @@ func (c *conn) respond(response Response, r *bufio.Reader, idle time.Duration) e
 			}
 		}
 		if large, ok := response.(Streamer); ok && size > mediumBufferBytes {
-			out := takeBuffer(mediumBufferBytes)
+			out := takeStreamBuffer()
 			defer out.release()
 			return large.Stream(out.bytes[:cap(out.bytes)], func(piece []byte) error { return c.write(piece, idle) })
 		}
