@@ -52,7 +52,7 @@ differential: build ## the same requests to Apache Kafka and to gokafka, answers
 
 exchange: ## log directories handed from gokafka to Apache Kafka and back (needs what compat needs)
 	test/compat/kafka/fetch.sh > /dev/null
-	GOKAFKA_EXCHANGE=1 $(GO) test -count=1 ./test/exchange
+	GOKAFKA_EXCHANGE=1 $(GO) test -count=1 -timeout 30m ./test/exchange
 
 image: ## the container images, for amd64 and arm64, into dist/image and the engine at hand (ENGINE=podman, ARCHES=amd64); nothing is pulled
 	VERSION='$(VERSION)' container/build.sh

@@ -12,7 +12,7 @@ mkdir -p "$out" "$dir/apt-$arch"/{lists/partial,cache/archives/partial,debs}
 state=$(cd "$dir/apt-$arch" && pwd)
 touch "$state/status"
 apt=(apt-get -q -o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o "Dir::State::lists=$state/lists" -o "Dir::State::status=$state/status"
-  -o "Dir::Cache=$state/cache" -o APT::Sandbox::User=root)
+  -o "Dir::Cache=$state/cache" -o APT::Sandbox::User=root -o Acquire::Retries=5)
 {
   "${apt[@]}" update
   rm -f "$state"/debs/*

@@ -54,7 +54,7 @@ func TestCompose(t *testing.T) {
 func (b *box) awaitHealthy() {
 	b.t.Helper()
 	var status string
-	for range 20 {
+	for range 200 {
 		command(b.t, "podman", "healthcheck", "run", b.id)
 		if status = b.inspect("{{.State.Health.Status}}"); status == "healthy" {
 			return

@@ -15,19 +15,20 @@ stamped() { # what, files that decide: whether it is there already
   echo "$sum" > "$out/$what/.done"
 }
 
-jars() { mvn -q -B -f "$here/java/pom.xml" "$@" dependency:copy-dependencies -DincludeScope=runtime; }
+thrice() { "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }; } # a registry has its moments
+jars() { thrice mvn -q -B -f "$here/java/pom.xml" "$@" dependency:copy-dependencies -DincludeScope=runtime; }
 install_java1() { jars -Pfirst -DoutputDirectory="$out/java1"; }
 install_java2() { jars -DoutputDirectory="$out/java2"; }
-install_go() { (cd "$here/go" && GOFLAGS=-buildvcs=false go build -o "$out/go/modules" .); }
+install_go() { (cd "$here/go" && export GOFLAGS=-buildvcs=false && thrice go mod download && go build -o "$out/go/modules" .); }
 install_python() {
   local python
   python=$(command -v python3.11 || command -v python3)
   "$python" -m venv "$out/python"
-  "$out/python/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/python/requirements.txt"
+  thrice "$out/python/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/python/requirements.txt"
 }
 install_node() {
   cp "$here/node/package.json" "$here/node/package-lock.json" "$out/node"
-  npm ci --prefix "$out/node" --no-audit --no-fund --ignore-scripts
+  thrice npm ci --prefix "$out/node" --no-audit --no-fund --ignore-scripts
 }
 
 for what in "$@"; do

@@ -51,7 +51,7 @@ func withService(run func() int) (int, error) {
 		_ = service.Process.Kill() // it has no state
 		_ = service.Wait()
 	}()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if _, err := os.Stat(socket); err == nil {
 			return run(), nil
 		}

@@ -27,7 +27,7 @@ func installed(t *testing.T, what string) string {
 // modules runs a program that uses Testcontainers and wants an "ok" for each scenario.
 func modules(t *testing.T, scenarios []string, program []string, environ ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program[0], append(program[1:], scenarios...)...)
 	cmd.Env = append(os.Environ(),

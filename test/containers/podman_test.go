@@ -81,7 +81,7 @@ func (b *box) log() string {
 // waitLog waits for a text in the log.
 func (b *box) waitLog(text string) {
 	b.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if strings.Contains(b.log(), text) {
 			return
 		}
@@ -92,7 +92,7 @@ func (b *box) waitLog(text string) {
 			b.t.Fatalf("the container has ended without %q in its log", text)
 		}
 	}
-	b.t.Fatalf("no %q in the log within 30 s", text)
+	b.t.Fatalf("no %q in the log within 2 minutes", text)
 }
 
 // ready waits for the last of the lines that others wait for, and checks that the others stand before it, each once.
@@ -157,7 +157,7 @@ func (b *box) client(told *[]string, opts ...kgo.Opt) *kgo.Client {
 // sendAndRead writes a record to a topic that the first record makes, and reads it back. It returns the addresses that the broker told.
 func (b *box) sendAndRead(topic string) []string {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
 	defer cancel()
 	var told []string
 	cl := b.client(&told, kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic(topic), kgo.ConsumeTopics(topic), kgo.MaxConcurrentFetches(1))
@@ -174,7 +174,7 @@ func (b *box) read(ctx context.Context, cl *kgo.Client, value string) {
 	for {
 		fetches := cl.PollFetches(ctx)
 		if ctx.Err() != nil {
-			b.t.Fatal("nothing read within 30 s", fetches.Err())
+			b.t.Fatal("nothing read within 2 minutes", fetches.Err())
 		}
 		for _, r := range fetches.Records() {
 			if string(r.Value) != value {

@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 ENGINE=podman VERSION=8.0.0 container/build.sh
-exec env GOKAFKA_CONTAINERS=1 go test -count=1 -timeout 15m -v "$@" ./test/containers
+exec env GOKAFKA_CONTAINERS=1 go test -count=1 -timeout 30m -v "$@" ./test/containers

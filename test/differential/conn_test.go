@@ -25,11 +25,11 @@ type conn struct {
 }
 
 func dial(addr string) (*conn, error) {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	c, err := net.DialTimeout("tcp", addr, 30*time.Second)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c: c, timeout: 12 * time.Second}, nil
+	return &conn{c: c, timeout: 30 * time.Second}, nil
 }
 
 func (c *conn) close() { c.c.Close() }
@@ -66,7 +66,7 @@ func (c *conn) request(req kmsg.Request) (kmsg.Response, error) {
 }
 
 func (c *conn) send(frame []byte) error {
-	c.c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+	c.c.SetWriteDeadline(time.Now().Add(30 * time.Second))
 	if _, err := c.c.Write(frame); err != nil {
 		return errClosed
 	}

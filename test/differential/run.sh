@@ -39,14 +39,14 @@ sed -e "s|$dir/kafka|$dir/gokafka|g" -e "s|:$controller\b|:$((controller - peer 
   "$dir/kafka/server.properties" > "$dir/gokafka/server.properties"
 "$dir/gokafka.bin" server "$dir/gokafka/server.properties" > "$dir/gokafka/server.log" 2>&1 &
 pids+=($!)
-for _ in $(seq 100); do
+for _ in $(seq 600); do
   (exec 3<> "/dev/tcp/127.0.0.1/$subject") 2>/dev/null && break
   kill -0 "${pids[1]}" 2>/dev/null || { cat "$dir/gokafka/server.log" >&2; exit 2; }
   sleep 0.1
 done
 
 cd "$root" && GOKAFKA_PEER=127.0.0.1:$peer GOKAFKA_PEER_DIR=$dir/kafka GOKAFKA_SUBJECT=127.0.0.1:$subject GOKAFKA_SUBJECT_DIR=$dir/gokafka \
-  go test -count=1 -timeout 10m ./test/differential/ "$@"
+  go test -count=1 -timeout 20m ./test/differential/ "$@"
 status=$?
 if ! kill -0 "${pids[1]}" 2>/dev/null; then
   echo "gokafka died:" >&2

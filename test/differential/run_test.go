@@ -151,7 +151,7 @@ func (r *run) note(step, path, value string) {
 func (r *run) raw(step string, frame []byte) []byte {
 	r.end()
 	c := r.conn()
-	c.timeout = 2 * time.Second
+	c.timeout = 5 * time.Second
 	err := c.send(frame)
 	var body []byte
 	if err == nil {
@@ -211,7 +211,7 @@ func (r *run) topic(name string, partitions int32, configs ...string) {
 }
 
 func (r *run) awaitTopic(name string, partitions int32) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		t := r.metadata(name)
 		if t.ErrorCode != 0 || len(t.Partitions) != int(partitions) {
 			continue
@@ -302,7 +302,7 @@ func env(key string) string { return os.Getenv(key) }
 
 // eventually waits until ok holds.
 func (r *run) eventually(ok func() bool) {
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(15 * time.Millisecond) {
+	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(15 * time.Millisecond) {
 		if ok() {
 			return
 		}
