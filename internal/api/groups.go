@@ -8,7 +8,10 @@ import (
 
 // client says who asks, for the group coordinator: DescribeGroups shows it.
 func (s *session) client() group.Client {
-	return group.Client{ID: s.clientID(), Host: clientHost(s.conn.RemoteAddr)}
+	if s.peer == "" {
+		s.peer = clientHost(s.conn.RemoteAddr)
+	}
+	return group.Client{ID: s.clientID(), Host: s.peer}
 }
 
 // clientHost is the peer's address as Kafka prints it, InetAddress.toString without a host name: "/127.0.0.1".

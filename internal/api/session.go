@@ -22,6 +22,7 @@ type session struct {
 	conn server.ConnInfo
 	// host is where this client reaches this broker; empty when that is the registered address.
 	host string
+	peer string // the client's address as groups show it; empty until it is asked for
 
 	// header is the request being served.
 	header protocol.Header
