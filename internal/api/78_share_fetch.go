@@ -32,7 +32,7 @@ func (s *session) shareFetch(ctx context.Context, req *kmsg.ShareFetchRequest) (
 	switch {
 	case !s.sharing():
 		return fail(kerr.UnsupportedVersion)
-	case !shareMember(req.GroupID, req.MemberID):
+	case !shareMember(req.GroupID, req.MemberID), req.ShareAcquireMode < 0, req.ShareAcquireMode > 1:
 		return fail(kerr.InvalidRequest)
 	case req.IsRenewAck && (req.MaxBytes != 0 || req.MinBytes != 0 || req.MaxRecords != 0 || req.MaxWaitMillis != 0):
 		return fail(kerr.InvalidRequest)
