@@ -32,7 +32,7 @@ type kcat struct {
 
 // kcat runs it and returns its standard output.
 func (k *kcat) kcat(ctx context.Context, input string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, "kcat", append([]string{"-b", k.addr}, args...)...)

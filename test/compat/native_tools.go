@@ -124,7 +124,7 @@ func (j *java) beside(ctx context.Context, line string) error {
 
 // native runs the tool in gokafka's binary.
 func (j *java) native(ctx context.Context, input, tool string, args ...string) said {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, j.e.bin, append([]string{tool}, args...)...)

@@ -57,7 +57,7 @@ var nativeRecordCases = map[string][]string{
 		"kafka-console-consumer --topic r-c --partition 0 --from-beginning --max-messages 3 --formatter-config {dir}/format.conf --property key.deserializer=org.apache.kafka.common.serialization.StringDeserializer",
 		"kafka-console-consumer --topic r-c --partition 0 --from-beginning --max-messages 3 --formatter-property print.key=true --formatter-property print.value=false --formatter-property key.deserializer=org.apache.kafka.common.serialization.IntegerDeserializer --skip-message-on-error",
 		"kafka-console-consumer --topic r-c --partition 0 --from-beginning --max-messages 3 --value-deserializer org.apache.kafka.common.serialization.LongDeserializer",
-		"kafka-console-consumer --topic r-c --from-beginning --timeout-ms 4000 --group {side}-g",
+		"kafka-console-consumer --topic r-c --from-beginning --timeout-ms 12000 --group {side}-g",
 		"kafka-console-consumer --include r-c|nope --from-beginning --max-messages 1 --formatter org.apache.kafka.tools.consumer.NoOpMessageFormatter",
 		"kafka-console-consumer --topic r-c --formatter NoOpMessageFormatter",
 		"kafka-console-consumer --topic r-c --partition 0 --offset -3",
@@ -89,7 +89,7 @@ var nativeRecordCases = map[string][]string{
 		"kafka-consumer-perf-test --topic r-p",
 		"kafka-consumer-perf-test --num-records 5",
 		"kafka-consumer-perf-test --topic r-p --num-records 5 --reporting-interval 0",
-		"kafka-consumer-perf-test --topic r-p --messages 9000 --timeout 5000",
+		"kafka-consumer-perf-test --topic r-p --messages 9000 --timeout 12000",
 	},
 	"kafka-console-share-consumer": {
 		"kafka-console-share-consumer",

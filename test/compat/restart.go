@@ -145,7 +145,7 @@ func (s *state) send(ctx context.Context, n int) error {
 		return err
 	}
 	defer c.Close()
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) { // Apache Kafka tells of new partitions a little later
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // Apache Kafka tells of new partitions a little later
 		topics, err := admin.ListTopics(ctx, kept)
 		if err != nil {
 			return err
@@ -368,7 +368,7 @@ func runProcess(ctx context.Context, cmd *exec.Cmd) (status int, said string, er
 	}
 	select {
 	case <-p.done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		err = errors.Join(errors.New("it does not end"), p.kill())
 	case <-ctx.Done():
 		err = errors.Join(ctx.Err(), p.kill())

@@ -243,7 +243,7 @@ func (e *env) startOnPort0(ctx context.Context) error {
 	}
 	addr := regexp.MustCompile(`127\.0\.0\.1:([1-9]\d*)`)
 	var found string
-	for end := time.Now().Add(20 * time.Second); found == "" && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); found == "" && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		b, err := os.ReadFile(p.log)
 		if err != nil {
 			return err
@@ -433,7 +433,7 @@ func (e *env) diskFull(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := within(40*time.Second, full); err != nil {
+	if err := within(2*time.Minute, full); err != nil {
 		return errors.Join(err, load.kill(), b.kill())
 	}
 	time.Sleep(time.Second)
@@ -462,7 +462,7 @@ func (e *env) diskFull(ctx context.Context) error {
 		return info.Size()
 	}
 	before := size()
-	if err := within(30*time.Second, func() error {
+	if err := within(2*time.Minute, func() error {
 		if size() == before {
 			return errors.New("with room again, nothing more is acknowledged")
 		}
@@ -473,7 +473,7 @@ func (e *env) diskFull(ctx context.Context) error {
 	stopLoad()
 	select {
 	case <-load.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		return errors.Join(errors.New("with room again, the producer does not come to its end"), load.kill(), b.kill())
 	}
 	if load.err != nil {

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 
-LIMIT_S = 90  # of one scenario; far beyond what any takes
+LIMIT_S = 200  # of one scenario; far beyond what any takes
 _scenarios = []
 _mark = "%x" % (time.time_ns() // 1000000 & 0xFFFFFF)
 
@@ -39,7 +39,7 @@ def equal(got, want, what=""):
         raise AssertionError("%sgot %s, want %s" % (what and what + ": ", _short(got), _short(want)))
 
 
-def eventually(check, seconds=30, every=0.1):
+def eventually(check, seconds=90, every=0.1):
     """Calls check until it returns without an AssertionError; the last error is the scenario's when time is over."""
     end = time.time() + seconds
     while True:

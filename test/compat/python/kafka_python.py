@@ -65,7 +65,7 @@ def tutorial():
         p.send(topic, {"number": i})
     p.flush()
     c = KafkaConsumer(topic, bootstrap_servers=[BROKER], auto_offset_reset="earliest", enable_auto_commit=True,
-                      group_id=fresh("tutorial-group"), value_deserializer=lambda v: json.loads(v.decode("utf-8")), consumer_timeout_ms=5000)
+                      group_id=fresh("tutorial-group"), value_deserializer=lambda v: json.loads(v.decode("utf-8")), consumer_timeout_ms=30000)
     got = []
     for message in c:
         equal((message.topic, message.partition), (topic, 0))
@@ -74,7 +74,7 @@ def tutorial():
             break
     equal(got, [(i, i) for i in range(10)])
     # The same without a group, from the end: only what comes now.
-    late = KafkaConsumer(topic, bootstrap_servers=[BROKER], consumer_timeout_ms=10000)
+    late = KafkaConsumer(topic, bootstrap_servers=[BROKER], consumer_timeout_ms=30000)
     eventually(lambda: (late.poll(timeout_ms=10), equal(late.assignment(), {TopicPartition(topic, 0)})))
     equal(late.position(TopicPartition(topic, 0)), 10)
     p.send(topic, {"number": 10})
@@ -473,7 +473,7 @@ def transactions():
             c.seek(tp, records[-1].offset + 1)
     eventually(lambda: equal(c.committed(tp), 40, "committed offset"))
     c.close()
-    r = consumer(isolation_level="read_committed", consumer_timeout_ms=3000)
+    r = consumer(isolation_level="read_committed", consumer_timeout_ms=8000)
     r.assign([TopicPartition(out, 0)])
     r.seek_to_beginning()
     equal([m.value for m in r], [b"%d" % i for i in range(40)], "copied")
@@ -491,7 +491,7 @@ def transactions():
         raise AssertionError("the fenced producer could commit")
     except KafkaError:
         pass
-    r = consumer(isolation_level="read_committed", consumer_timeout_ms=3000)
+    r = consumer(isolation_level="read_committed", consumer_timeout_ms=8000)
     r.assign([TopicPartition(out, 0)])
     r.seek_to_beginning()
     equal([m.value for m in r][40:], [b"kept"])
