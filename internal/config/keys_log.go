@@ -43,5 +43,5 @@ var logKeys = []Key{
 	{"log.cleaner.min.compaction.lag.ms", TypeLong, "0", honour | cl, atLeast(0), "Age before which a record is not compacted."},
 	{"log.cleaner.max.compaction.lag.ms", TypeLong, "9223372036854775807", honour | cl, atLeast(1), "Age from which a record must be compacted."},
 	{"producer.id.expiration.ms", TypeInt, "86400000", honour | cl, atLeast(1), "How long an idempotent producer without writes is remembered."},
-	{"producer.id.expiration.check.interval.ms", TypeInt, "600000", accept | internal, atLeast(1), "How often forgotten producers are looked for."},
+	{"producer.id.expiration.check.interval.ms", TypeInt, "600000", honour | internal, atLeast(1), "How often forgotten producers are looked for."},
 }

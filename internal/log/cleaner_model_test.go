@@ -109,7 +109,7 @@ func (m *cleanModel) step() {
 	case 5:
 		m.tl.clock += m.rng.Int64N(100)
 	case 6:
-		m.tl.clock += m.tl.producerIDExpirationMs
+		m.tl.clock += m.tl.producerIDExpirationMs()
 		m.tl.ExpireProducers(m.tl.clock)
 	case 7, 8, 9:
 		m.end(10+m.rng.Int64N(3), protocol.ControlCommit)
@@ -165,7 +165,7 @@ func (m *cleanModel) restart() {
 		m.sequence[p.ProducerID] = p.LastSequence + 1 // of those that were forgotten a restart may know something older
 	}
 	for _, p := range before {
-		if a := after[p.ProducerID]; clock-p.LastTimestampMs < tl.producerIDExpirationMs && (a.LastSequence != p.LastSequence || a.Epoch != p.Epoch || a.CurrentTxnStartOffset != p.CurrentTxnStartOffset) {
+		if a := after[p.ProducerID]; clock-p.LastTimestampMs < tl.producerIDExpirationMs() && (a.LastSequence != p.LastSequence || a.Epoch != p.Epoch || a.CurrentTxnStartOffset != p.CurrentTxnStartOffset) {
 			m.t.Fatalf("a producer after a restart %+v, before %+v", a, p)
 		}
 	}

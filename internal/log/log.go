@@ -27,7 +27,7 @@ type Log struct {
 	tp                     protocol.TopicPartition
 	logger                 *zap.Logger
 	nowMs                  func() int64
-	producerIDExpirationMs int64
+	producerIDExpirationMs func() int64
 	flushSoon              func(*Log)
 	removeLater            func(names []string, delayMs int64)
 	truncating             func(l *Log, offset int64) error
@@ -353,6 +353,6 @@ func (l *Log) CloseIdleFiles() {
 func (l *Log) ExpireProducers(nowMs int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.producers.expire(nowMs, l.producerIDExpirationMs)
+	l.producers.expire(nowMs, l.producerIDExpirationMs())
 	l.expireVerifications(nowMs)
 }

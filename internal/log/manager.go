@@ -175,9 +175,13 @@ func (m *Manager) Damaged() map[protocol.TopicPartition]error {
 
 func (m *Manager) logOptions(d *logDir, c config.Topic) Options {
 	return Options{
-		Config: c, NowMs: m.nowMs, Logger: m.logger, ProducerIDExpirationMs: m.config().Int64("producer.id.expiration.ms"),
+		Config: c, NowMs: m.nowMs, Logger: m.logger, ProducerIDExpirationMs: m.producerIDExpirationMs,
 		FlushSoon: m.flushSoon, RemoveLater: m.removeLater, Truncating: m.lowerCleaned, directory: &d.directory,
 	}
+}
+
+func (m *Manager) producerIDExpirationMs() int64 {
+	return m.config().Int64("producer.id.expiration.ms")
 }
 
 // Delete takes a partition away: its directory is renamed, so that the name is

@@ -24,10 +24,6 @@ type chore struct {
 // idleClose is how long a file of a log stays open without use, at least.
 const idleClose = time.Minute
 
-// producerExpiryCheck is how often silent producers are looked for, Kafka's
-// producer.id.expiration.check.interval.ms.
-const producerExpiryCheck = 10 * time.Minute
-
 // Run keeps house until ctx ends: retention, flushes, checkpoints, delayed
 // removals, on the caller's goroutine, and compaction on others, for which it
 // waits. It returns nil. A failure is logged, and the chore done again at its next
@@ -46,7 +42,7 @@ func (m *Manager) Run(ctx context.Context) error {
 		{name: "recovery point checkpoint", every: ms("log.flush.offset.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(recoveryPointFile) }},
 		{name: "log start checkpoint", every: ms("log.flush.start.offset.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(startOffsetFile) }},
 		{name: "high watermark checkpoint", every: ms("replica.high.watermark.checkpoint.interval.ms"), do: func() error { return m.checkpointAll(highWatermarkFile) }},
-		{name: "producer expiry", every: every(producerExpiryCheck), do: m.expireProducers},
+		{name: "producer expiry", every: ms("producer.id.expiration.check.interval.ms"), do: m.expireProducers},
 		{name: "idle files", every: every(idleClose), do: m.closeIdleFiles},
 	}
 	if m.config().Bool("log.cleaner.enable") {

@@ -18,9 +18,9 @@ type Options struct {
 	NowMs func() int64
 	// Logger gets recoveries, rolls and deletions; nil is silent.
 	Logger *zap.Logger
-	// ProducerIDExpirationMs is after how long a silent producer is forgotten; 0 is
+	// ProducerIDExpirationMs is after how long a silent producer is forgotten; nil is
 	// Kafka's day.
-	ProducerIDExpirationMs int64
+	ProducerIDExpirationMs func() int64
 	// TopicID is written to partition.metadata when the directory has none.
 	TopicID [16]byte
 
@@ -54,8 +54,8 @@ func (o Options) withDefaults() Options {
 	if o.Logger == nil {
 		o.Logger = zap.NewNop()
 	}
-	if o.ProducerIDExpirationMs == 0 {
-		o.ProducerIDExpirationMs = 24 * time.Hour.Milliseconds()
+	if o.ProducerIDExpirationMs == nil {
+		o.ProducerIDExpirationMs = (24 * time.Hour).Milliseconds
 	}
 	if o.scanned == nil {
 		o.scanned = &atomic.Int64{}

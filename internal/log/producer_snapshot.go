@@ -145,7 +145,7 @@ func (l *Log) loadSnapshot(snapshots []int64, first, offset int64) (ok bool, err
 		l.producers.byID = byID
 		now := l.nowMs()
 		for id, p := range byID {
-			if p.expired(now, l.producerIDExpirationMs) {
+			if p.expired(now, l.producerIDExpirationMs()) {
 				delete(byID, id)
 			} else if p.txnFirstOffset >= 0 {
 				l.producers.open = insertTxn(l.producers.open, txn{id, p.txnFirstOffset, -1})

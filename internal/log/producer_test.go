@@ -102,7 +102,7 @@ func TestDuplicateAfterRestartAmongOtherProducers(t *testing.T) {
 }
 
 func TestProducersExpire(t *testing.T) {
-	tl := openTest(t, vfs.NewMem(), func(o *Options) { o.ProducerIDExpirationMs = 500_000 })
+	tl := openTest(t, vfs.NewMem(), func(o *Options) { o.ProducerIDExpirationMs = func() int64 { return 500_000 } })
 	tl.add(idempotent(t, 1, 0, 0, 1)) // its records have timestamp 1000
 	tl.add(transactional(t, 2, 0, 0, 1))
 	tl.ExpireProducers(501_000 - 1)

@@ -53,7 +53,7 @@ func (l *Log) verified(producerID int64, guard uint64) bool {
 // expireVerifications forgets proofs that nobody came back with. l.mu must be held.
 func (l *Log) expireVerifications(nowMs int64) {
 	for id, v := range l.verifications {
-		if nowMs-v.sinceMs >= l.producerIDExpirationMs {
+		if nowMs-v.sinceMs >= l.producerIDExpirationMs() {
 			delete(l.verifications, id)
 		}
 	}
