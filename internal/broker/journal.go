@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"runtime"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"go.uber.org/zap"
@@ -12,15 +13,18 @@ import (
 	"github.com/gokafka/gokafka/internal/protocol"
 )
 
-// loadBytes is how much of a log a coordinator's load reads at a time (Kafka's offsets.load.buffer.size).
-const loadBytes = 5 << 20
+// loadBytes is how much of a log a coordinator's load reads at a time.
+const loadBytes = 1 << 20
 
 // Journal returns the partitions of an internal topic as the journal of a coordinator.
-func (b *Broker) Journal(topic string) coordinator.Journal { return &journal{broker: b, topic: topic} }
+func (b *Broker) Journal(topic string) coordinator.Journal {
+	return &journal{broker: b, topic: topic, loads: make(chan struct{}, runtime.GOMAXPROCS(0))}
+}
 
 type journal struct {
 	broker *Broker
 	topic  string
+	loads  chan struct{} // a place for each load under way: more at once than there are processors would but hold more buffers
 }
 
 // Append writes a batch and returns the offset of its last record.
@@ -84,6 +88,12 @@ func (j *journal) Load(ctx context.Context, partition int32, fn func(b protocol.
 	p, err := j.broker.Partition(j.topic, partition)
 	if err != nil {
 		return err
+	}
+	select {
+	case j.loads <- struct{}{}:
+		defer func() { <-j.loads }()
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	var buf []byte
 	for next := p.log().StartOffset(); next < p.log().EndOffset(); {

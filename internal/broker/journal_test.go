@@ -1,10 +1,13 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -63,6 +66,45 @@ func TestJournalMeetsDamage(t *testing.T) {
 		f.close()
 		flip(t, fs, name, at)
 	}
+}
+
+// TestLoadsTakeTurns: a start loads all partitions of an internal topic, and not all of their buffers are there at once.
+func TestLoadsTakeTurns(t *testing.T) {
+	places := runtime.GOMAXPROCS(0)
+	partitions := int32(places + 3)
+	f := open(t, vfs.NewMem())
+	f.create("j", partitions)
+	j := f.Journal("j")
+	entered, gate, loaded := make(chan struct{}, partitions), make(chan struct{}), make(chan error, partitions)
+	var underWay atomic.Int32
+	for i := range partitions {
+		_, err := j.Append(t.Context(), i, f.partition("j", i).LeaderEpoch(), coordinator.Pending{Records: []protocol.Record{{Value: []byte("v")}}})
+		ok(t, err)
+		go func() {
+			loaded <- j.Load(t.Context(), i, func(protocol.Batch, int64, protocol.Record) error {
+				if n := underWay.Add(1); int(n) > places {
+					t.Errorf("%d loads at once", n)
+				}
+				entered <- struct{}{}
+				<-gate
+				underWay.Add(-1)
+				return nil
+			})
+		}()
+	}
+	for range places {
+		<-entered
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := j.Load(gone, 0, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("a load that nobody waits for any more: %v", err)
+	}
+	close(gate)
+	for range partitions {
+		ok(t, <-loaded)
+	}
+	f.close()
 }
 
 func flip(t *testing.T, fs vfs.FS, name string, at int64) {
