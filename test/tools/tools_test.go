@@ -34,7 +34,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Deadline:            time.Now().Add(5 * time.Minute), // a tool that hangs is told where
+		Deadline:            time.Now().Add(9 * time.Minute), // a tool that hangs is told where
 		Setup: func(env *testscript.Env) error {
 			addr, stop, err := serve(filepath.Join(env.WorkDir, ".broker"))
 			if err != nil {
