@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,7 @@ type Partition struct {
 	tracker     tracker
 	timer       *time.Timer // of the first lock that ends
 	ended       error       // nothing can be done with it any more
+	recordSize  int64       // bytes of a record in the log, as it was read last
 
 	dropped atomic.Bool // it is to end
 
@@ -221,7 +223,7 @@ func (p *Partition) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) 
 			return Fetched{}, nil
 		}
 		r, err := p.log.Read(broker.ReadOptions{
-			Offset: from, MaxBytes: o.MaxBytes, MinOne: o.MinOne, LeaderEpoch: -1, LastFetchedEpoch: -1, ReadCommitted: s.readCommitted,
+			Offset: from, MaxBytes: p.readSize(o), MinOne: o.MinOne, LeaderEpoch: -1, LastFetchedEpoch: -1, ReadCommitted: s.readCommitted,
 		})
 		if err != nil {
 			if errors.Is(err, kerr.OffsetOutOfRange) && from > r.HighWatermark { // the log was cut behind what the group has read
@@ -235,9 +237,10 @@ func (p *Partition) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) 
 			return Fetched{}, err
 		}
 		batches, aborted, err := layout(buf, r)
-		if err != nil {
+		if err != nil || len(batches) == 0 {
 			return Fetched{}, err
 		}
+		p.recordSize = int64(len(buf)) / max(1, batches[len(batches)-1].Last-batches[0].First+1)
 		got := p.tracker.take(from, batches, acquire{
 			member: o.Member, maxRecords: o.MaxRecords, strict: o.Strict, limit: s.maxLocks, until: p.now().Add(s.lock),
 		})
@@ -253,6 +256,16 @@ func (p *Partition) Fetch(ctx context.Context, o FetchOptions) (Fetched, error) 
 			return Fetched{}, nil
 		}
 	}
+}
+
+// readSize is how many bytes a fetch reads: what clients allow is for far more records than they want at a time, and would be read for nothing.
+func (p *Partition) readSize(o FetchOptions) int32 {
+	const least = 128 << 10
+	wanted := int64(math.MaxInt32)
+	if o.MaxRecords < math.MaxInt32 && p.recordSize < math.MaxInt32/4 {
+		wanted = 2 * p.recordSize * o.MaxRecords
+	}
+	return int32(min(int64(o.MaxBytes), max(least, wanted)))
 }
 
 // layout returns the ranges of the batches that were read, and those of aborted transactions among them.
