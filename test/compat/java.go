@@ -78,7 +78,7 @@ func (j *java) tool(ctx context.Context, input, tool string, args ...string) sai
 }
 
 func (j *java) raw(ctx context.Context, input, tool string, args ...string) said {
-	ctx, cancel := context.WithTimeout(ctx, 100*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 170*time.Second)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, filepath.Join(j.e.here, "kafka", "cli.sh"), append([]string{j.version, tool}, args...)...)
@@ -232,7 +232,7 @@ func (j *java) consumer(ctx context.Context) error {
 		return err
 	}
 	// Without --max-messages it goes on until nothing has come for a while, and says so with status 0 or 1 by version.
-	s := j.tool(ctx, "", "kafka-console-consumer", "--topic", t, "--from-beginning", "--timeout-ms", "3000")
+	s := j.tool(ctx, "", "kafka-console-consumer", "--topic", t, "--from-beginning", "--timeout-ms", "12000")
 	if s.out != lines("m", 20) || !strings.Contains(s.errs, "Processed a total of 20 messages") {
 		return fmt.Errorf("until the time-out: %s", tail(s.out+s.errs))
 	}

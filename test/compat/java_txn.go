@@ -12,7 +12,7 @@ import (
 
 // program runs one of java/*.java with this version's client.
 func (j *java) program(ctx context.Context, class string, args ...string) said {
-	ctx, cancel := context.WithTimeout(ctx, 100*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 170*time.Second)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, filepath.Join(j.e.here, "kafka", "program.sh"), append([]string{j.version, class, j.addr}, args...)...)
@@ -25,7 +25,7 @@ func (j *java) program(ctx context.Context, class string, args ...string) said {
 
 // committed reads a topic to its end as a reader of committed records, whose offsets have gaps.
 func (j *java) committed(ctx context.Context, topic string) said {
-	s := j.tool(ctx, "", "kafka-console-consumer", "--topic", topic, "--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "3000")
+	s := j.tool(ctx, "", "kafka-console-consumer", "--topic", topic, "--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "10000")
 	if strings.Contains(s.errs, "Processed a total of") {
 		s.status = 0 // 1 in some versions, because it ended for its time-out
 	}
