@@ -40,11 +40,16 @@ func ReadFrame(r io.Reader, maxBytes int32, buf []byte) ([]byte, error) {
 	return frame, nil
 }
 
-// readGrowing appends exactly n bytes of r to buf, growing it by no more than it has already read (or one chunk).
+// readGrowing appends exactly n bytes of r to buf, growing it to at most four times what it has already read (or one chunk). Sizes are powers of two,
+// so that the buffer of one large frame has room for the next.
 func readGrowing(r io.Reader, n int, buf []byte) ([]byte, error) {
 	for len(buf) < n {
 		if len(buf) == cap(buf) {
-			buf = append(make([]byte, 0, min(n, max(2*len(buf), frameChunkBytes))), buf...)
+			size := frameChunkBytes
+			for size < min(n, 4*len(buf)) {
+				size *= 2
+			}
+			buf = append(make([]byte, 0, size), buf...)
 		}
 		at := len(buf)
 		m, err := io.ReadFull(r, buf[at:min(n, cap(buf))])

@@ -148,11 +148,15 @@ func (c *conn) serveOne(ctx context.Context, session Session, r *bufio.Reader) e
 		return err
 	}
 	in := takeBuffer(int(prefix[0])<<24 | int(prefix[1])<<16 | int(prefix[2])<<8 | int(prefix[3]))
-	defer in.release()
+	defer func() { in.release() }()
 	// The frame itself arrives under a deadline of its own, renewed while bytes come, so that a slow sender is not an idle one.
 	frame, err := protocol.ReadFrame(&patientReader{r: r, conn: c, ctx: ctx, idle: limits.MaxIdle}, limits.RequestMaxBytes, in.bytes)
 	if err != nil {
 		return err
+	}
+	if cap(frame) > cap(in.bytes) {
+		in.release()
+		in = &buffer{}
 	}
 	in.bytes = frame
 
@@ -187,9 +191,9 @@ func (c *conn) respond(response Response, r *bufio.Reader, idle time.Duration) e
 			}
 		}
 		if large, ok := response.(Streamer); ok && size > mediumBufferBytes {
-			out := takeStreamBuffer()
-			defer out.release()
-			return large.Stream(out.bytes[:cap(out.bytes)], func(piece []byte) error { return c.write(piece, idle) })
+			buf := streamBuffers.Get().(*[streamBufferBytes]byte)
+			defer streamBuffers.Put(buf)
+			return large.Stream(buf[:], func(piece []byte) error { return c.write(piece, idle) })
 		}
 		if c.out == nil {
 			c.out = takeBuffer(size)

@@ -368,6 +368,39 @@ func TestBuffersOfAnySizeComeBackEmpty(t *testing.T) {
 	}
 }
 
+// What is kept of grown buffers is bounded, found again by size, and given up when nobody needs it.
+func TestGrownBuffers(t *testing.T) {
+	var l grownList
+	of := func(size int) *buffer { return &buffer{bytes: make([]byte, 0, size)} }
+	for _, size := range []int{2 << 20, 1 << 20, 4 << 20, largestKeptBytes + 1} {
+		l.put(of(size))
+	}
+	for _, tc := range []struct{ size, want int }{{1<<20 + 1, 2 << 20}, {1 << 30, 4 << 20}, {1, 1 << 20}} {
+		if b := l.take(tc.size); b == nil || cap(b.bytes) != tc.want {
+			t.Errorf("for %d bytes: %v", tc.size, b)
+		}
+	}
+	if b := l.take(1); b != nil {
+		t.Errorf("%d bytes were kept", cap(b.bytes))
+	}
+	for range 2*mostKeptBytes/largestKeptBytes + 1 {
+		l.put(of(largestKeptBytes))
+	}
+	if l.bytes != mostKeptBytes {
+		t.Errorf("%d bytes are kept", l.bytes)
+	}
+	l.trim() // begins to count
+	a, b := l.take(1), l.take(1)
+	l.put(a)
+	l.put(b)
+	if l.trim(); len(l.free) != 2 || l.bytes != 2*largestKeptBytes {
+		t.Errorf("%d buffers are kept where two were needed", len(l.free))
+	}
+	if l.trim(); len(l.free) != 0 || l.bytes != 0 {
+		t.Errorf("%d buffers are kept where none was needed", len(l.free))
+	}
+}
+
 // A connection that was quiet gives its goroutine and its buffer back, and is served as before when it speaks again.
 func TestQuietConnectionsAreServedAgain(t *testing.T) {
 	for _, idle := range []time.Duration{0, quietAfter / 2, quietAfter, 2 * quietAfter, 10 * time.Minute} {

@@ -5,7 +5,7 @@ import "time"
 // watchEvery is how often requests that take long are looked after.
 const watchEvery = time.Second
 
-// watch ends requests whose peer has left. While a request is handled nobody reads from its connection, so that only this tells that the peer is
+// watch lets go of large buffers that are not needed any more, and ends requests whose peer has left. While a request is handled nobody reads from its connection, so that only this tells that the peer is
 // gone: a long poll, which a client may ask to take weeks, would hold connection and goroutine for as long.
 func (s *Server) watch() {
 	t := time.NewTicker(watchEvery)
@@ -16,6 +16,7 @@ func (s *Server) watch() {
 			return
 		case <-t.C:
 		}
+		grownBuffers.trim()
 		for _, c := range s.slow() {
 			if peerLeft(c.net) {
 				c.cancel()
