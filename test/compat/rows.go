@@ -226,7 +226,7 @@ func each(ctx context.Context, e *env, r row, do map[string]func(context.Context
 			return fmt.Errorf("scenario %s of %s is listed but not written", s, r.name)
 		}
 		start := time.Now()
-		limited, cancel := context.WithTimeout(ctx, 3*time.Minute)
+		limited, cancel := context.WithTimeout(ctx, 6*time.Minute)
 		err := fn(limited)
 		cancel()
 		res := result{took: time.Since(start)}
@@ -246,7 +246,7 @@ var errSkip = errors.New("skipped")
 
 // program runs a client program, which prints a line per scenario (see python/harness.py), and adds its lines to the report.
 func (e *env) program(ctx context.Context, r row, extraEnv []string, name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, 8*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
 	defer cancel()
 	log, err := os.Create(filepath.Join(e.tmp, r.name+".log"))
 	if err != nil {
