@@ -42,6 +42,7 @@ var scenarios = []scenario{
 	{"GroupLife", groupLife},
 	{"StaticMembers", staticMembers},
 	{"ConsumerGroups", consumerGroups},
+	{"Migration", migration},
 	{"StreamsGroups", streamsGroups},
 	{"ShareGroups", shareGroups},
 	{"ShareFetches", shareFetches},

@@ -3,6 +3,7 @@
 #   Needs a JDK 17 and Maven the first time (test/compat/kafka/fetch.sh). For one scenario: run.sh -run 'TestDifferential/(Fetch|Produce)$'
 # Environment:
 #   PEER_PORT, SUBJECT_PORT   ports on 127.0.0.1 (default: free ones); each node's controller listens 10000 above
+#   EXTRA                     more properties of both: EXTRA=group.consumer.migration.policy=upgrade run.sh -run TestDifferential/Migration
 #   KEEP=1                    leave both running and say where they are
 set -u
 here=$(cd "$(dirname "$0")" && pwd); root=$(cd "$here/../.." && pwd)
@@ -29,7 +30,7 @@ stop() {
 trap stop EXIT
 
 "$root/test/compat/kafka/fetch.sh" > /dev/null || exit 2
-started=$("$root/test/compat/kafka/up.sh" 4 "$peer" "$dir/kafka" offsets.topic.num.partitions=5 share.coordinator.state.topic.num.partitions=3 group.consumer.assignment.interval.ms=0 group.share.assignment.interval.ms=0 group.streams.assignment.interval.ms=0 group.streams.initial.rebalance.delay.ms=0) || exit 2
+started=$("$root/test/compat/kafka/up.sh" 4 "$peer" "$dir/kafka" offsets.topic.num.partitions=5 share.coordinator.state.topic.num.partitions=3 group.consumer.assignment.interval.ms=0 group.share.assignment.interval.ms=0 group.streams.assignment.interval.ms=0 group.streams.initial.rebalance.delay.ms=0 ${EXTRA:-}) || exit 2
 pids+=("${started#PID }")
 
 (cd "$root" && CGO_ENABLED=0 go build -o "$dir/gokafka.bin" ./cmd/gokafka) || exit 2

@@ -102,6 +102,9 @@ func (g *classic) loaded() {
 		g.state, g.previous = stable, empty
 	}
 	g.updateSubscribed()
+	if len(g.members) > 0 && v.leader == nil {
+		g.rebalanceSoon("loaded in the middle of a downgrade from a consumer group")
+	}
 	if len(g.members) > g.s.limits().maxSize {
 		g.rebalanceSoon("loaded with more members than group.max.size")
 	}

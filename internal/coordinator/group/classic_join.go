@@ -33,6 +33,7 @@ func (s *shard) join(client Client, req *kmsg.JoinGroupRequest, reply *coordinat
 	case *consumer:
 		switch {
 		case len(g.members) > 0:
+			return g.joinAs(client, req, w)
 		case req.MemberID != "":
 			w.fail(req.MemberID, kerr.UnknownMemberID)
 			return nil

@@ -14,6 +14,10 @@ import (
 // sync handles a SyncGroup request.
 func (s *shard) sync(req *kmsg.SyncGroupRequest, reply *coordinator.Reply[*kmsg.SyncGroupResponse]) []record {
 	w := &syncWait{version: req.Version, reply: reply}
+	if c, ok := s.groups[req.Group].(*consumer); ok {
+		c.sync(req, w)
+		return nil
+	}
 	g, ok := s.groups[req.Group].(*classic)
 	if !ok {
 		w.fail(kerr.UnknownMemberID)
@@ -132,6 +136,9 @@ func failedSync(version int16, err error) *kmsg.SyncGroupResponse {
 
 // heartbeat handles a Heartbeat request.
 func (s *shard) heartbeat(req *kmsg.HeartbeatRequest) error {
+	if c, ok := s.groups[req.Group].(*consumer); ok {
+		return c.heartbeat(req)
+	}
 	g, ok := s.groups[req.Group].(*classic)
 	if !ok {
 		return kerr.UnknownMemberID
@@ -152,6 +159,9 @@ func (s *shard) heartbeat(req *kmsg.HeartbeatRequest) error {
 
 // leave handles a LeaveGroup request, whose answers per member come in the order of the members.
 func (s *shard) leave(groupID string, leavers []kmsg.LeaveGroupRequestMember) ([]kmsg.LeaveGroupResponseMember, []record) {
+	if c, ok := s.groups[groupID].(*consumer); ok {
+		return c.leaveClassic(leavers)
+	}
 	g, _ := s.groups[groupID].(*classic)
 	answers := make([]kmsg.LeaveGroupResponseMember, 0, len(leavers))
 	left := false

@@ -37,7 +37,8 @@ type consumer struct {
 	owners map[uuid]map[int32]int // how many members have, or have still to give up, a partition
 
 	// Soft.
-	seen int64 // the version of the topics when hash was last compared with them
+	seen      int64           // the version of the topics when hash was last compared with them
+	rejoining map[string]bool // classic members that have been told to join again
 }
 
 // consumerMember is a member; the values in it are replaced, not changed.
@@ -119,7 +120,7 @@ func (g *consumer) isIdle() bool { return len(g.members) == 0 }
 func (g *consumer) loaded() {
 	for id, m := range g.members {
 		g.watch(id)
-		if m.current.state == memberUnrevoked {
+		if m.current.state == memberUnrevoked && !m.isClassic() {
 			g.watchRevocation(id, m.current.epoch)
 		}
 	}
@@ -137,13 +138,11 @@ func (g *consumer) timer(kind, member string) string {
 
 // watch removes the member when it is not heard of for the session time-out.
 func (g *consumer) watch(id string) {
-	g.s.env.Schedule(g.timer("session", id), g.s.consumerTimes(g.id).session, func() []record {
-		if g.members[id] == nil {
-			return nil
-		}
-		g.s.log.Info("member has not been heard of and is removed", zap.String("group", g.id), zap.String("member", id))
-		return g.fence(id)
-	})
+	timeout := g.s.consumerTimes(g.id).session
+	if m := g.members[id]; m != nil && m.isClassic() {
+		timeout = milliseconds(m.meta.ClassicMemberMetadata.SessionTimeoutMs)
+	}
+	g.s.env.Schedule(g.timer("session", id), timeout, func() []record { return g.late(id, "member has not been heard of and is removed") })
 }
 
 // watchRevocation removes the member when it has not given up its partitions within its rebalance time-out.
@@ -160,20 +159,31 @@ func (g *consumer) watchRevocation(id string, epoch int32) {
 }
 
 func (g *consumer) unwatch(id string) {
-	g.s.env.Cancel(g.timer("session", id))
-	g.s.env.Cancel(g.timer("rebalance", id))
+	for _, kind := range []string{"session", "rebalance", "join", "sync"} {
+		g.s.env.Cancel(g.timer(kind, id))
+	}
+	delete(g.rejoining, id)
 }
 
-// fence removes a member and begins a new epoch for the others.
-func (g *consumer) fence(id string) []record {
+// fence removes members and begins a new epoch for the others, or makes a classic group of them where they all use the classic protocol.
+func (g *consumer) fence(ids ...string) []record {
 	g.s.env.AfterAppend(func(err error) {
-		if err != nil {
-			g.watch(id) // it is tried again
-			return
+		for _, id := range ids {
+			if err != nil {
+				g.watch(id) // it is tried again
+			} else {
+				g.unwatch(id)
+			}
 		}
-		g.unwatch(id)
 	})
-	return append(g.removal(id), g.epochRecord(g.epoch+1, g.hashWithout(id)))
+	if g.staysClassic(ids) {
+		return g.downgrade(ids, nil, true)
+	}
+	var list []record
+	for _, id := range ids {
+		list = append(list, g.removal(id)...)
+	}
+	return append(list, g.epochRecord(g.epoch+1, g.hashWithout(ids...)))
 }
 
 // removal is the tombstones of a member.
@@ -186,11 +196,18 @@ func (g *consumer) removal(id string) []record {
 }
 
 func (g *consumer) tombstones() []record {
+	ids := slices.Sorted(maps.Keys(g.members))
 	var list []record
-	for _, id := range slices.Sorted(maps.Keys(g.members)) {
-		list = append(list, g.removal(id)...)
+	for _, id := range ids {
+		list = append(list, g.removal(id)[0])
+	}
+	for _, id := range ids {
+		list = append(list, g.removal(id)[1])
 	}
 	list = append(list, record{Key: records.AppendKey(nil, &records.ConsumerGroupTargetAssignmentMetadataKey{GroupID: g.id})})
+	for _, id := range ids {
+		list = append(list, g.removal(id)[2])
+	}
 	if g.legacy {
 		list = append(list, record{Key: records.AppendKey(nil, &records.ConsumerGroupPartitionMetadataKey{GroupID: g.id})})
 	}
@@ -209,13 +226,10 @@ func (g *consumer) validateCommit(c commitAs) error {
 	if c.inTxn && c.memberID == "" && c.instanceID == nil && c.generation < 0 {
 		return nil
 	}
-	if err := g.checkMember(c.memberID, c.generation); err != nil {
-		return err
-	}
-	if !c.inTxn && c.version < 9 {
+	if m := g.members[c.memberID]; m != nil && !m.isClassic() && !c.inTxn && c.version < 9 {
 		return kerr.UnsupportedVersion
 	}
-	return nil
+	return g.checkMember(c.memberID, c.generation)
 }
 
 // checkMember compares the epoch that a client names with that of the member.
@@ -224,10 +238,12 @@ func (g *consumer) checkMember(id string, epoch int32) error {
 	switch {
 	case m == nil:
 		return kerr.UnknownMemberID
-	case epoch != m.current.epoch:
-		return kerr.StaleMemberEpoch
+	case epoch == m.current.epoch:
+		return nil
+	case m.isClassic():
+		return kerr.IllegalGeneration
 	}
-	return nil
+	return kerr.StaleMemberEpoch
 }
 
 func (g *consumer) validateOffsetDelete() error { return nil }
@@ -307,10 +323,10 @@ func hashOf(members iterMembers) int64 {
 
 type iterMembers = func(yield func([]subscribed) bool)
 
-func (g *consumer) hashWithout(id string) int64 {
+func (g *consumer) hashWithout(ids ...string) int64 {
 	return hashOf(func(yield func([]subscribed) bool) {
 		for other, m := range g.members {
-			if other != id && !yield(g.topicsOf(m.meta, g.resolved)) {
+			if !slices.Contains(ids, other) && !yield(g.topicsOf(m.meta, g.resolved)) {
 				return
 			}
 		}
@@ -328,7 +344,9 @@ func (g *consumer) describe() kmsg.ConsumerGroupDescribeResponseGroup {
 		dm.ClientID, dm.ClientHost = m.meta.ClientID, m.meta.ClientHost
 		re := deref(m.meta.SubscribedTopicRegex) // Kafka answers an empty one for none
 		dm.SubscribedTopics, dm.SubscribedTopicRegex = m.meta.SubscribedTopicNames, &re
-		dm.MemberType = 1
+		if dm.MemberType = 1; m.isClassic() {
+			dm.MemberType = 0
+		}
 		for _, t := range g.s.named(m.current.holds()) {
 			dm.Assignment.TopicPartitions = append(dm.Assignment.TopicPartitions, kmsg.AssignmentTopicPartition{TopicID: t.id, Topic: t.name, Partitions: t.partitions})
 		}

@@ -71,7 +71,8 @@ func checkBeat(req *consumerHeartbeat, known []string) error {
 	return nil
 }
 
-// consumerGroup returns the group for a heartbeat. A member may join a name that is free, or that of a classic group without members, which gives way.
+// consumerGroup returns the group for a heartbeat. A member may join a name that is free, or that of a classic group, which gives way: one with members
+// is upgraded.
 func (s *shard) consumerGroup(req *consumerHeartbeat) (g *consumer, before []record, err error) {
 	switch have := s.groups[req.Group].(type) {
 	case *consumer:
@@ -81,8 +82,8 @@ func (s *shard) consumerGroup(req *consumerHeartbeat) (g *consumer, before []rec
 		switch {
 		case req.MemberEpoch != epochJoin:
 			return nil, nil, refuse(kerr.GroupIDNotFound, "Group %s is not a consumer group.", req.Group)
-		case !have.isIdle():
-			return nil, nil, refuse(kerr.GroupIDNotFound, "Group %s is not a consumer group.", req.Group)
+		case have.state != empty:
+			return s.upgrade(have)
 		case have.stored != nil:
 			before = have.tombstones()
 		}
@@ -124,10 +125,15 @@ func (s *shard) consumerBeat(client Client, req *consumerHeartbeat, reply *beatR
 		reply.Fail(err)
 		return nil
 	}
+	was, _ := s.groups[req.Group].(*classic)
 	s.env.AfterAppend(func(err error) {
-		if err == nil {
-			b.watch()
+		if err != nil {
+			return
 		}
+		if was != nil {
+			was.upgraded()
+		}
+		b.watch()
 	})
 	reply.Done(b.response())
 	return b.list
@@ -167,8 +173,9 @@ type beat struct {
 	id     string
 	list   []record
 
-	was      *consumerMember // nil: new
-	replaced string          // the member whose place a static one takes
+	was      *consumerMember                // nil: new
+	replaced string                         // the member whose place a static one takes
+	classic  *records.ClassicMemberMetadata // not nil: by JoinGroup
 	meta     *records.ConsumerGroupMemberMetadataValue
 	target   assignment
 	current  current
@@ -201,7 +208,7 @@ func (b *beat) find() error {
 		holder, taken := g.static[*req.InstanceID]
 		switch {
 		case taken && holder != b.id && req.MemberEpoch == epochJoin:
-			if g.members[holder].current.epoch != epochLeaveStatic {
+			if m := g.members[holder]; !m.isClassic() && m.current.epoch != epochLeaveStatic {
 				return refuse(kerr.UnreleasedInstanceID, "Static member %s with instance id %s cannot join the group because the instance id is owned by %s member.", b.id, *req.InstanceID, holder)
 			}
 			b.replaced, b.was = holder, nil
@@ -261,7 +268,7 @@ func (b *beat) update() (subscription bool, err error) {
 		b.current = current{epoch: 0, previous: 0, assigned: m.current.assigned}
 	}
 	next := *old
-	next.ClassicMemberMetadata = nil
+	next.ClassicMemberMetadata = b.classic
 	next.ClientID, next.ClientHost = b.client.ID, b.client.Host
 	if req.InstanceID != nil {
 		next.InstanceID = cloned(req.InstanceID)
@@ -300,7 +307,8 @@ func (b *beat) update() (subscription bool, err error) {
 	}
 	subscription = b.was == nil && b.replaced == "" || regexChanged || !slices.Equal(old.SubscribedTopicNames, next.SubscribedTopicNames)
 	changed := subscription || b.was == nil || old.ClientID != next.ClientID || old.ClientHost != next.ClientHost || old.RebalanceTimeoutMs != next.RebalanceTimeoutMs ||
-		!equalText(old.ServerAssignor, next.ServerAssignor) || !equalText(old.InstanceID, next.InstanceID) || !equalText(old.RackID, next.RackID)
+		!equalText(old.ServerAssignor, next.ServerAssignor) || !equalText(old.InstanceID, next.InstanceID) || !equalText(old.RackID, next.RackID) ||
+		!equalClassic(old.ClassicMemberMetadata, next.ClassicMemberMetadata)
 	if g.epoch == 0 {
 		b.list = append(b.list, g.epochRecord(firstEpoch, 0)) // the group itself comes first
 	}
@@ -410,13 +418,19 @@ func (b *beat) topicsOfRegex(re *string) []string {
 // firstEpoch is that of a group before its first member has come.
 const firstEpoch = 1
 
+// assignsLater reports whether the last target is too young for another one.
+func (g *consumer) assignsLater() bool {
+	interval := g.s.consumerTimes(g.id).assignment.Milliseconds()
+	return interval > 0 && g.assignedMs > 0 && g.s.nowMs() < g.assignedMs+interval
+}
+
 // assign makes the target assignment of a new epoch, no sooner after the one before than the configuration says.
 func (b *beat) assign() {
 	g := b.g
 	if b.epoch <= g.targetEpoch {
 		return
 	}
-	if interval := g.s.consumerTimes(g.id).assignment.Milliseconds(); interval > 0 && g.assignedMs > 0 && g.s.nowMs() < g.assignedMs+interval {
+	if g.assignsLater() {
 		return
 	}
 	var members []assignorMember
@@ -560,6 +574,14 @@ func (b *beat) watch() {
 		g.unwatch(b.replaced)
 	}
 	g.watch(b.id)
+	g.s.env.Cancel(g.timer("join", b.id))
+	delete(g.rejoining, b.id)
+	if b.classic != nil {
+		g.s.env.Cancel(g.timer("rebalance", b.id))
+		g.watchSync(b.id, milliseconds(b.meta.RebalanceTimeoutMs))
+		return
+	}
+	g.s.env.Cancel(g.timer("sync", b.id))
 	switch {
 	case b.current.state != memberUnrevoked:
 		g.s.env.Cancel(g.timer("rebalance", b.id))

@@ -52,6 +52,7 @@ func newHarness(t *testing.T, partitions int32) *harness {
 		retentionCheck:         10 * time.Minute,
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        1000,
+		migration:              migration{upgrade: true, downgrade: true},
 		shareMaxSize:           3,
 		shareTimes:             consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
 		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second},
@@ -239,7 +240,7 @@ func durableDiff(live, fresh *shard) string {
 
 func consumerDiff(live, fresh *consumer) string {
 	a, b := *live, *fresh
-	a.s, b.s, a.seen, b.seen = nil, nil, 0, 0
+	a.s, b.s, a.seen, b.seen, a.rejoining, b.rejoining = nil, nil, 0, 0, nil, nil
 	if !reflect.DeepEqual(a, b) {
 		return fmt.Sprintf("%+v, replayed %+v", a, b)
 	}
@@ -345,7 +346,7 @@ func dumpGroup(g *classic) string {
 		if _, ok := g.unsynced[m.id]; ok {
 			fmt.Fprint(&b, " unsynced")
 		}
-		fmt.Fprintf(&b, " assignment=%s\n", m.assignment)
+		fmt.Fprintf(&b, " assignment=%s\n", showAssignment(m.assignment))
 	}
 	for _, id := range slices.Sorted(maps.Keys(g.pending)) {
 		fmt.Fprintf(&b, "  %s pending\n", id)

@@ -21,6 +21,7 @@ type limits struct {
 
 	assignors       []string      // group.consumer.assignors, by name
 	consumerMaxSize int           // group.consumer.max.size
+	migration       migration     // group.consumer.migration.policy
 	shareMaxSize    int           // group.share.max.size
 	shareTimes      consumerTimes // group.share.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
 	consumerTimes   consumerTimes // group.consumer.session.timeout.ms, .heartbeat.interval.ms, .assignment.interval.ms
@@ -41,6 +42,7 @@ func limitsOf(c *config.Config) limits {
 		retentionCheck:         milliseconds(c.Int64("offsets.retention.check.interval.ms")),
 		assignors:              assignorNames(c.List("group.consumer.assignors")),
 		consumerMaxSize:        c.Int("group.consumer.max.size"),
+		migration:              migrationOf(c.String("group.consumer.migration.policy")),
 		streams:                streamsConfigOf(c),
 		shareMaxSize:           c.Int("group.share.max.size"),
 		shareTimes: consumerTimes{

@@ -20,14 +20,15 @@ import (
 // TestScripts runs testdata/*: each file is one coordinator; "do" runs the commands below it, one per line, and shows what each brought
 // about. Clients are named by their first word; a client remembers the member id and generation it was given, as real ones do.
 //
-//	config delay=3s size=2 retention=1h check=10m
-//	join CLIENT [group=g] [id=none] [instance=i] [v=9] [session=10s] [rebalance=60s] [type=consumer] [protocols=range(t1+t2),rr(t1)]
-//	sync CLIENT [gen=] [id=] [instance=] [v=5] [assign=member:text,…] [type=] [protocol=]
+//	config delay=3s size=2 retention=1h check=10m migration=disabled
+//	join CLIENT [group=g] [id=none] [instance=i] [v=9] [session=10s] [rebalance=60s] [type=consumer] [protocols=range(t1+t2),rr(t1)] [owned=t1/0+1]
+//	sync CLIENT [gen=] [id=] [instance=] [v=5] [assign=member:text,…|member:@t1:0+1,…] [type=] [protocol=]
 //	hb CLIENT [gen=] [id=] [instance=]
 //	leave CLIENT [id=] [instance=] [v=5] [members=id,id,/instance]
 //	commit CLIENT t1:0=5[/metadata] … [gen=] [id=] [v=9] [retention=1h] [at=ms]; "simple" stands for no member
 //	fetch [t1:0,1 …] [v=9] [stable] [group=g]; without topics all
 //	odelete t1:0,1 …
+//	beat CLIENT [epoch=] [instance=] [topics=t1+t2] [keep] (ConsumerGroupHeartbeat; the client gives up what it is told to, unless keep), cdescribe
 //	describe [group] [v=6], list [states=] [types=], delete GROUP…
 //	advance 3s, dump [group], log (records since the last one), restart, failing CODE, working, topic NAME=PARTITIONS, drop TOPIC
 //	txn-commit PRODUCER t1:0=5, txn-end PRODUCER commit|abort (straight into the log, which is then loaded)
@@ -66,6 +67,7 @@ type script struct {
 type scriptClient struct {
 	name, group, id string
 	generation      int32
+	player          *player // set by the first beat
 	instance        *string
 	protocolType    string
 	protocol        string
@@ -159,6 +161,10 @@ func (s *script) run(line string) string {
 		s.join(s.client(first, w), w)
 	case "sync":
 		s.sync(s.client(first, w), w)
+	case "beat":
+		s.beat(s.client(first, w), w)
+	case "cdescribe":
+		s.consumerDescribe()
 	case "hb":
 		s.heartbeat(s.client(first, w), w)
 	case "leave":
@@ -181,7 +187,12 @@ func (s *script) run(line string) string {
 		var b strings.Builder
 		s.inspect(func(_ int32, sh *shard) {
 			for _, id := range sh.groupIDs() {
-				b.WriteString(dumpGroup(sh.groups[id].(*classic)))
+				switch g := sh.groups[id].(type) {
+				case *classic:
+					b.WriteString(dumpGroup(g))
+				case *consumer:
+					b.WriteString(dumpConsumer(g))
+				}
 			}
 		})
 		return b.String()
@@ -198,6 +209,7 @@ func (s *script) run(line string) string {
 		s.mu.Lock()
 		s.topics[name], _ = strconv.Atoi(n)
 		s.mu.Unlock()
+		s.changes.Add(1)
 	case "drop":
 		s.mu.Lock()
 		delete(s.topics, first)
@@ -229,7 +241,7 @@ func (s *script) config(w words) {
 	s.change(func(l *limits) {
 		for k, v := range w.named {
 			d, err := time.ParseDuration(v)
-			if k != "size" && err != nil {
+			if k != "size" && k != "migration" && err != nil {
 				panic(err)
 			}
 			switch k {
@@ -239,6 +251,8 @@ func (s *script) config(w words) {
 				l.retention = d
 			case "check":
 				l.retentionCheck = d
+			case "migration":
+				l.migration = migrationOf(v)
 			case "size":
 				l.maxSize, _ = strconv.Atoi(v)
 			default:
@@ -258,6 +272,13 @@ func (s *script) join(c *scriptClient, w words) {
 	for _, p := range strings.Split(w.or("protocols", "range(t1)"), ",") {
 		name, topics, ok := strings.Cut(strings.TrimSuffix(p, ")"), "(")
 		metadata := subscription(strings.Split(topics, "+")...)
+		if owned, ok := w.named["owned"]; ok {
+			owns, err := parseOwned(owned)
+			if err != nil {
+				panic(err)
+			}
+			metadata = ownedSubscription(strings.Split(topics, "+"), owns)
+		}
 		if !ok || c.protocolType != consumerProtocol {
 			metadata = []byte("metadata of " + p)
 		}
@@ -304,7 +325,11 @@ func (s *script) sync(c *scriptClient, w words) {
 	req.ProtocolType, req.Protocol = kmsg.StringPtr(w.or("type", c.protocolType)), kmsg.StringPtr(w.or("protocol", c.protocol))
 	for _, a := range strings.Split(w.or("assign", ""), ",") {
 		if id, text, ok := strings.Cut(a, ":"); ok {
-			req.GroupAssignment = append(req.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: id, MemberAssignment: []byte(text)})
+			assignment := []byte(text)
+			if list, embedded := strings.CutPrefix(text, "@"); embedded {
+				assignment = embeddedAssignment(list)
+			}
+			req.GroupAssignment = append(req.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: id, MemberAssignment: assignment})
 		}
 	}
 	s.ask(c.name+" sync", func(ctx context.Context) string {
@@ -313,7 +338,7 @@ func (s *script) sync(c *scriptClient, w words) {
 		for _, a := range req.GroupAssignment {
 			dirty(a.MemberAssignment)
 		}
-		return fmt.Sprintf("%s assignment=%s", codeName(r.ErrorCode), r.MemberAssignment)
+		return fmt.Sprintf("%s assignment=%s", codeName(r.ErrorCode), showAssignment(r.MemberAssignment))
 	})
 }
 
@@ -571,6 +596,8 @@ func (s *script) log() string {
 		switch {
 		case err != nil:
 			fmt.Fprintf(&b, "  undecodable: %v\n", err)
+		case groupKinds[d.kind] == typeConsumer:
+			b.WriteString(showConsumerRecord(r))
 		case d.topic != "" && d.commit == nil:
 			fmt.Fprintf(&b, "  offset %s %s:%d removed\n", d.group, d.topic, d.partition)
 		case d.topic != "":
@@ -585,7 +612,7 @@ func (s *script) log() string {
 			fmt.Fprintf(&b, "  group %s generation=%d type=%s protocol=%s leader=%s", d.group, d.metadata.generation, d.metadata.protocolType,
 				deref(d.metadata.protocol), deref(d.metadata.leader))
 			for _, m := range d.metadata.members {
-				fmt.Fprintf(&b, " [%s %s]", m.memberID, m.assignment)
+				fmt.Fprintf(&b, " [%s %s]", m.memberID, showAssignment(m.assignment))
 			}
 			b.WriteString("\n")
 		}

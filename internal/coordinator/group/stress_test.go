@@ -241,6 +241,7 @@ func TestLimitsOfTheDefaultConfig(t *testing.T) {
 		retentionCheck:         10 * time.Minute,
 		assignors:              []string{"uniform", "range"},
 		consumerMaxSize:        2147483647,
+		migration:              migration{upgrade: true, downgrade: true},
 		shareMaxSize:           200,
 		shareTimes:             consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second, assignment: time.Second},
 		consumerTimes:          consumerTimes{session: 45 * time.Second, heartbeat: 5 * time.Second, assignment: time.Second},
