@@ -32,7 +32,7 @@ var groupKeys = []Key{
 	{"group.consumer.min.session.timeout.ms", TypeInt, "45000", accept, atLeast(1), "Lower bound of a group's own session timeout."},
 	{"group.consumer.max.session.timeout.ms", TypeInt, "60000", accept, atLeast(1), "Upper bound of a group's own session timeout."},
 	{"group.consumer.max.size", TypeInt, "2147483647", honour, atLeast(1), "Members of one consumer group."},
-	{"group.consumer.migration.policy", TypeString, "bidirectional", later, oneOfFold("DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"), "Whether groups may change between the classic and the new protocol while in use."},
+	{"group.consumer.migration.policy", TypeString, "bidirectional", honour, oneOfFold("DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"), "Whether groups may change between the classic and the new protocol while in use."},
 	{"group.consumer.regex.refresh.interval.ms", TypeInt, "600000", accept | internal, atLeast(10000), "How often subscriptions by regular expression are looked at again."},
 	{"group.share.assignors", TypeList, "simple", accept, unchecked, "Assignors for share groups (KIP-932)."},
 	{"group.share.assignment.interval.ms", TypeInt, "1000", accept | cl, atLeast(0), "Shortest time between two assignments of a share group."},

@@ -22,6 +22,11 @@ type members848 struct {
 }
 
 func (m *members848) join(name string, opts ...kgo.Opt) *kgo.Client {
+	return m.enter(name, append([]kgo.Opt{kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer())}, opts...)...)
+}
+
+// enter is join with the classic protocol, or with what opts say.
+func (m *members848) enter(name string, opts ...kgo.Opt) *kgo.Client {
 	change := func(take bool) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, topics map[string][]int32) {
 			m.mu.Lock()
@@ -39,7 +44,7 @@ func (m *members848) join(name string, opts ...kgo.Opt) *kgo.Client {
 		}
 	}
 	cl := m.n.franz(m.t, append([]kgo.Opt{
-		kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(100 * time.Millisecond),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(100 * time.Millisecond),
 		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)),
 	}, opts...)...)
 	go func() {

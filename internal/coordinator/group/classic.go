@@ -91,6 +91,7 @@ func (g *classic) loaded() {
 			rebalanceTimeoutMs: sm.rebalanceTimeoutMs,
 			sessionTimeoutMs:   sm.sessionTimeoutMs,
 			assignment:         sm.assignment,
+			held:               sm.assignment,
 		}
 		if v.protocol != nil {
 			m.protocols = []memberProtocol{{name: *v.protocol, metadata: sm.subscription}}

@@ -253,6 +253,7 @@ func (g *classic) replaceStatic(old *member, id string, client Client) *member {
 		sessionTimeoutMs:   old.sessionTimeoutMs,
 		protocols:          old.protocols,
 		assignment:         old.assignment,
+		held:               old.held,
 	}
 	g.swap(old, m)
 	return m

@@ -89,6 +89,7 @@ func (g *classic) assign(req *kmsg.SyncGroupRequest) []record {
 		}
 		for _, m := range g.members {
 			m.assignment = assignments[m.id]
+			m.held = m.assignment
 		}
 		g.transitionTo(stable)
 		g.s.log.Info("group is stable", zap.String("group", g.id), zap.Int32("generation", g.generation), zap.Int("members", len(g.members)))

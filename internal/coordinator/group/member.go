@@ -20,6 +20,7 @@ type member struct {
 	sessionTimeoutMs   int32
 	protocols          []memberProtocol // in the member's order of preference
 	assignment         []byte
+	held               []byte // the last assignment in the log: what the member may still have while another is made
 
 	// isNew is set until the first rebalance that the member takes part in is done. It does not know its id yet and sends no heartbeats,
 	// so it may expire even while its join waits.

@@ -30,7 +30,7 @@ func migrationOf(policy string) migration {
 	return migration{}
 }
 
-// upgrade makes a consumer group of a classic one with members: each keeps what its leader has assigned to it last, in the generation as its epoch. The
+// upgrade makes a consumer group of a classic one with members: each keeps what was assigned to it last, in the generation as its epoch. The
 // group that is returned is what the records will make, and no part of the shard before they are replayed.
 func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 	refused := func(text string) error {
@@ -81,7 +81,7 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 
 // asConsumer is a classic member as one of a consumer group, and what it has.
 func (g *classic) asConsumer(m *member) (*records.ConsumerGroupMemberMetadataValue, assignment, error) {
-	has, err := g.s.parseAssignment(m.assignment)
+	has, err := g.s.parseAssignment(m.held)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,23 +168,25 @@ type returning struct {
 func (g *consumer) downgrade(leaving []string, back *returning, rebalance bool) []record {
 	c := newClassic(g.s, g.id)
 	c.generation, c.protocolType, c.state, c.previous = g.epoch, consumerProtocol, stable, empty
-	targets := map[string]assignment{}
+	targets, held := map[string]assignment{}, map[string]assignment{}
 	for _, id := range slices.Sorted(maps.Keys(g.members)) {
 		if m := g.members[id]; !slices.Contains(leaving, id) && (back == nil || id != back.replaces) {
 			c.add(m.asClassic(id))
-			targets[id] = m.target
+			targets[id], held[id] = m.target, m.current.holds()
 		}
 	}
 	if back != nil {
 		m := consumerMember{meta: back.meta}
 		c.add(m.asClassic(back.id))
-		targets[back.id] = g.members[back.replaces].target
+		old := g.members[back.replaces]
+		targets[back.id], held[back.id] = old.target, old.current.holds()
 	}
 	protocol := c.selectProtocol()
 	c.protocol = &protocol
 	c.updateSubscribed()
 	for _, m := range c.members {
 		m.assignment = g.s.formatAssignment(targets[m.id], m.metadata(protocol))
+		m.held = g.s.formatAssignment(held[m.id], m.metadata(protocol)) // should the group be upgraded again before the members have come
 	}
 	value := c.value(nil)
 	if rebalance {

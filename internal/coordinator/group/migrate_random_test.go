@@ -1,0 +1,332 @@
+package group
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// classicPlayer is a client of the classic protocol. An eager one gives all up before it joins, a cooperative one what it is told to.
+type classicPlayer struct {
+	h     *harness
+	name  string
+	id    string
+	gen   int32
+	coop  bool
+	phase string // what it does next: join, sync, beat
+	owns  assignment
+
+	members []kmsg.JoinGroupResponseMember // of the leader
+	answer  chan func()                    // not nil: a request waits
+	gone    bool
+}
+
+func (p *classicPlayer) client() Client { return Client{ID: p.name, Host: "/h"} }
+
+// step sends the next request, or looks after the one that waits.
+func (p *classicPlayer) step() {
+	synctest.Wait()
+	if p.answer != nil {
+		select {
+		case take := <-p.answer:
+			p.answer = nil
+			take()
+		default:
+		}
+		return
+	}
+	send := map[string]func() func(){"join": p.join, "sync": p.sync, "beat": p.beat}[p.phase]()
+	p.answer = make(chan func(), 1)
+	go func(answer chan func(), send func()) { send(); close(answer) }(p.answer, send)
+	p.step()
+}
+
+func (p *classicPlayer) lost(id string) { p.id, p.owns, p.phase = id, assignment{}, "join" }
+
+func (p *classicPlayer) failed(code int16) {
+	switch kerr.ErrorForCode(code) {
+	case kerr.RebalanceInProgress:
+		p.phase = "join"
+	case kerr.UnknownMemberID:
+		p.lost("")
+	case kerr.IllegalGeneration:
+		p.lost(p.id)
+	case kerr.NotCoordinator, kerr.CoordinatorLoadInProgress: // again
+	default:
+		p.h.t.Errorf("%s: %v", p.name, kerr.ErrorForCode(code))
+	}
+}
+
+func (p *classicPlayer) join() func() {
+	if !p.coop {
+		p.owns = assignment{}
+	}
+	req := joinRequest("g", p.id)
+	req.Version, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis = 9, 30_000, 30_000
+	name := "eager"
+	if p.coop {
+		name = "coop"
+	}
+	both := ownedSubscription([]string{"t1"}, p.owns)
+	req.Protocols = []kmsg.JoinGroupRequestProtocol{{Name: "any", Metadata: both}, {Name: name, Metadata: both}}
+	answer := func(r *kmsg.JoinGroupResponse) {
+		switch {
+		case r.ErrorCode == kerr.MemberIDRequired.Code:
+			p.id = r.MemberID
+		case r.ErrorCode == kerr.RebalanceInProgress.Code:
+			p.id = r.MemberID
+		case r.ErrorCode != 0:
+			p.failed(r.ErrorCode)
+		default:
+			p.id, p.gen, p.members, p.phase = r.MemberID, r.Generation, r.Members, "sync"
+		}
+	}
+	return p.later(func() func() {
+		r := p.h.c.JoinGroup(p.h.t.Context(), p.client(), req)
+		return func() { answer(r) }
+	})
+}
+
+// later runs a request in the goroutine of step, and its answer in the test's.
+func (p *classicPlayer) later(request func() func()) func() {
+	return func() {
+		take := request()
+		p.answer <- take
+	}
+}
+
+func (p *classicPlayer) sync() func() {
+	req := kmsg.NewPtrSyncGroupRequest()
+	req.Version, req.Group, req.MemberID, req.Generation = 3, "g", p.id, p.gen
+	for id, a := range p.assign() {
+		req.GroupAssignment = append(req.GroupAssignment, kmsg.SyncGroupRequestGroupAssignment{MemberID: id, MemberAssignment: embeddedAssignment(showOwned(a)[1:])})
+	}
+	return p.later(func() func() {
+		r := p.h.c.SyncGroup(p.h.t.Context(), p.client(), req)
+		return func() {
+			if r.ErrorCode != 0 {
+				p.failed(r.ErrorCode)
+				return
+			}
+			var v kmsg.ConsumerMemberAssignment
+			if err := v.ReadFrom(r.MemberAssignment); err != nil {
+				p.h.t.Errorf("%s: assignment %x: %v", p.name, r.MemberAssignment, err)
+			}
+			has := assignment{}
+			for _, t := range v.Topics {
+				has[topicID(t.Topic)] = slices.Sorted(slices.Values(t.Partitions))
+			}
+			p.phase = "beat"
+			if !p.owns.within(has) { // cooperative: it gives these up and says so
+				p.phase = "join"
+			}
+			p.owns = has
+		}
+	})
+}
+
+// assign is what a leader does: as even as it can be, but what another member still owns is not given away yet.
+func (p *classicPlayer) assign() map[string]assignment {
+	if len(p.members) == 0 {
+		return nil
+	}
+	owner, load := map[int32]string{}, map[string]int{}
+	for _, m := range p.members {
+		sub, _ := parseSubscription(m.ProtocolMetadata)
+		for _, t := range sub.OwnedPartitions {
+			for _, n := range t.Partitions {
+				owner[n] = m.MemberID
+			}
+		}
+	}
+	p.h.mu.Lock()
+	n := int32(p.h.topics["t1"])
+	p.h.mu.Unlock()
+	most := (int(n) + len(p.members) - 1) / len(p.members)
+	all := map[string]assignment{}
+	for _, m := range p.members {
+		all[m.MemberID] = assignment{topicID("t1"): nil}
+	}
+	give := func(to string, partition int32) {
+		load[to]++
+		all[to][topicID("t1")] = append(all[to][topicID("t1")], partition)
+	}
+	var free []int32
+	for partition := range n {
+		switch o := owner[partition]; {
+		case o == "":
+			free = append(free, partition)
+		case load[o] < most:
+			give(o, partition)
+		}
+	}
+	for _, partition := range free {
+		least := slices.MinFunc(p.members, func(a, b kmsg.JoinGroupResponseMember) int { return load[a.MemberID] - load[b.MemberID] })
+		give(least.MemberID, partition)
+	}
+	return all
+}
+
+func (p *classicPlayer) beat() func() {
+	req := kmsg.NewPtrHeartbeatRequest()
+	req.Version, req.Group, req.MemberID, req.Generation = 4, "g", p.id, p.gen
+	return p.later(func() func() {
+		r := p.h.c.Heartbeat(p.h.t.Context(), p.client(), req)
+		return func() {
+			if r.ErrorCode != 0 {
+				p.failed(r.ErrorCode)
+			}
+		}
+	})
+}
+
+func (p *classicPlayer) leave() {
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Version, req.Group, req.Members = 5, "g", []kmsg.LeaveGroupRequestMember{{MemberID: p.id}}
+	p.owns = assignment{}
+	p.h.c.LeaveGroup(p.h.t.Context(), p.client(), req)
+}
+
+// TestMixedGroupInvariants plays members of both protocols in one group, which is upgraded and downgraded again and again: no partition ever belongs to two
+// members, the log replayed is the live state, and when all are quiet each partition belongs to somebody.
+func TestMixedGroupInvariants(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 10
+	}
+	changes := 0
+	for i := range seeds {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { changes += playMixed(t, uint64(i)) })
+		})
+	}
+	t.Logf("%d changes of the protocol", changes)
+	if changes < seeds*3 {
+		t.Errorf("only %d changes of the protocol in %d plays", changes, seeds)
+	}
+}
+
+func playMixed(t *testing.T, seed uint64) (changes int) {
+	rng := rand.New(rand.NewPCG(seed, 2))
+	h := newHarness(t, 1)
+	h.change(func(l *limits) { l.initialRebalanceDelay = 0 })
+	news, classics := map[string]*player{}, map[string]*classicPlayer{}
+	all := func() map[string]*player {
+		m := maps.Clone(news)
+		for name, p := range classics {
+			m[name] = &player{owns: p.owns}
+		}
+		return m
+	}
+	was := ""
+	check := func() {
+		t.Helper()
+		synctest.Wait()
+		owners(t, all())
+		h.check()
+		h.inspect(func(_ int32, s *shard) {
+			now := "classic"
+			if g := s.groups["g"]; g != nil {
+				now = g.groupType()
+			}
+			if now != was {
+				was = now
+				changes++
+			}
+		})
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	step := func() {
+		for _, name := range slices.Sorted(maps.Keys(news)) {
+			news[name].beat(h, nil)
+			check()
+		}
+		for _, name := range slices.Sorted(maps.Keys(classics)) {
+			classics[name].step()
+			check()
+		}
+	}
+	for i := range 120 {
+		name := fmt.Sprint("m", i)
+		switch n := rng.IntN(24); {
+		case n < 2 && len(news) < 2:
+			news[name] = &player{id: name, topics: []string{"t1"}}
+			news[name].beat(h, nil)
+		case n < 5 && len(classics) < 3:
+			classics[name] = &classicPlayer{h: h, name: name, phase: "join", owns: assignment{}, coop: rng.IntN(2) == 0}
+			classics[name].step()
+		case n < 8 && len(news) > 0:
+			name = slices.Sorted(maps.Keys(news))[rng.IntN(len(news))]
+			p := news[name]
+			delete(news, name)
+			if n < 7 && p.epoch > 0 {
+				p.epoch = epochLeave
+				p.beat(h, nil)
+			}
+		case n < 9 && len(classics) > 0:
+			name = slices.Sorted(maps.Keys(classics))[rng.IntN(len(classics))]
+			p := classics[name]
+			delete(classics, name)
+			p.leave()
+		case n < 10:
+			h.restart()
+		case n < 11:
+			h.mu.Lock()
+			h.topics["t1"]++
+			h.mu.Unlock()
+			h.changes.Add(1)
+		case n < 13:
+			time.Sleep(time.Duration(rng.IntN(8)) * time.Second)
+		case n < 18 && len(news) > 0:
+			news[slices.Sorted(maps.Keys(news))[rng.IntN(len(news))]].beat(h, nil)
+		case n < 23 && len(classics) > 0:
+			classics[slices.Sorted(maps.Keys(classics))[rng.IntN(len(classics))]].step()
+		default:
+			step()
+		}
+		check()
+	}
+	if len(news)+len(classics) == 0 {
+		return changes
+	}
+	for range 100 {
+		step()
+		time.Sleep(time.Second)
+	}
+	h.mu.Lock()
+	want := h.topics["t1"]
+	h.mu.Unlock()
+	if was == "classic" { // its leader is not told of new partitions: the last rebalance counts
+		for _, p := range classics {
+			p.phase = "join"
+		}
+		for range 20 {
+			step()
+			time.Sleep(time.Second)
+		}
+	}
+	if got := owners(t, all()); got != want {
+		t.Errorf("%d of %d partitions have an owner", got, want)
+		for name, p := range all() {
+			t.Logf("%s has %s", name, showOwned(p.owns))
+		}
+		h.inspect(func(_ int32, s *shard) {
+			switch g := s.groups["g"].(type) {
+			case *classic:
+				t.Log(dumpGroup(g))
+			case *consumer:
+				t.Log(dumpConsumer(g))
+			}
+		})
+	}
+	return changes
+}
