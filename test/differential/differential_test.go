@@ -32,6 +32,7 @@ var scenarios = []scenario{
 	{"ListConfigResources", listConfigResources},
 	{"Produce", produceScenario},
 	{"Idempotence", idempotence},
+	{"Producers", producers},
 	{"Transactions", transactions},
 	{"TxnOffsets", txnOffsets},
 	{"DeleteRecords", deleteRecords},

@@ -30,7 +30,7 @@ stop() {
 trap stop EXIT
 
 "$root/test/compat/kafka/fetch.sh" > /dev/null || exit 2
-started=$("$root/test/compat/kafka/up.sh" 4 "$peer" "$dir/kafka" offsets.topic.num.partitions=5 share.coordinator.state.topic.num.partitions=3 group.consumer.assignment.interval.ms=0 group.share.assignment.interval.ms=0 group.streams.assignment.interval.ms=0 group.streams.initial.rebalance.delay.ms=0 ${EXTRA:-}) || exit 2
+started=$("$root/test/compat/kafka/up.sh" 4 "$peer" "$dir/kafka" offsets.topic.num.partitions=5 producer.id.expiration.check.interval.ms=50 share.coordinator.state.topic.num.partitions=3 group.consumer.assignment.interval.ms=0 group.share.assignment.interval.ms=0 group.streams.assignment.interval.ms=0 group.streams.initial.rebalance.delay.ms=0 ${EXTRA:-}) || exit 2
 pids+=("${started#PID }")
 
 (cd "$root" && CGO_ENABLED=0 go build -o "$dir/gokafka.bin" ./cmd/gokafka) || exit 2

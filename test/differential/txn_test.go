@@ -152,6 +152,7 @@ func transactions(r *run) {
 		}
 		c.writes("write", 0, nil, "a", "b")
 		c.writes("write more", 0, nil, "c")
+		c.writes("write again", 0, func(b *batch) { b.sequence = 0 }, "a", "b")
 		c.writes("write to another", 1, nil, "d")
 		c.writes("not in the transaction", 2, func(b *batch) { b.attributes = 0 }, "plain")
 		c.writes("plain in an open one", 1, func(b *batch) { b.attributes = 0; b.sequence = 1 }, "plain")
@@ -172,6 +173,7 @@ func transactions(r *run) {
 		r.ends("committed", c.topic, 3)
 		if v < 5 {
 			c.writes("write after commit", 0, nil, "x")
+			c.writes("write again after commit", 0, func(b *batch) { b.sequence = 2 }, "c")
 			c.adds("add for the next", nil, 3)
 		}
 		c.writes("write the next", 3, nil, "e")
