@@ -211,6 +211,9 @@ func (s *session) awaitCommitted(ctx context.Context, req *kmsg.ProduceRequest, 
 func (s *session) produceFailed(req *kmsg.ProduceRequest, topic string, rp *kmsg.ProduceResponseTopicPartition, err error) {
 	rp.ErrorCode = s.code(err)
 	rp.BaseOffset, rp.LogAppendTime = -1, -1
+	if rp.ErrorCode == kerr.UnknownServerError.Code {
+		rp.ErrorCode = kerr.KafkaStorageError.Code // UNKNOWN_SERVER_ERROR makes idempotent producers write twice (KAFKA-14034)
+	}
 	switch rp.ErrorCode {
 	case kerr.KafkaStorageError.Code:
 		if req.Version < 4 {

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -105,6 +107,21 @@ func TestProduceErrors(t *testing.T) {
 }
 
 // TestProduceRepeatedPartition: of a partition that is named twice, the last counts, as in Kafka.
+// TestProduceNeverAnswersUnknownServerError: the Java producer takes it for final, bumps its epoch, and what was written is written again (KAFKA-14034).
+func TestProduceNeverAnswersUnknownServerError(t *testing.T) {
+	s := newTestBroker(t).client().session.(*session)
+	for _, err := range []error{errors.New("a surprise"), fmt.Errorf("the transaction's coordinator: %w", kerr.UnknownServerError)} {
+		for version, want := range map[int16]*kerr.Error{3: kerr.NotLeaderForPartition, 4: kerr.KafkaStorageError, 12: kerr.KafkaStorageError} {
+			req := produceOf(version, -1, "t", 0, nil)
+			rp := kmsg.NewProduceResponseTopicPartition()
+			s.produceFailed(req, "t", &rp, err)
+			if rp.ErrorCode != want.Code || rp.BaseOffset != -1 {
+				t.Errorf("v%d, %v: %+v", version, err, rp)
+			}
+		}
+	}
+}
+
 func TestProduceRepeatedPartition(t *testing.T) {
 	tb := newTestBroker(t)
 	tb.createTopic("t", 2)
