@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NOWHERE", "127.0.0.1:1") // nobody listens there, and the system gives it to nobody
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"like": like, "hang": hang},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"like": like, "until": until, "hang": hang},
 	})
 }
 
@@ -95,6 +96,23 @@ func hang(ts *testscript.TestScript, neg bool, args []string) {
 	for i, id := range ids {
 		ts.Setenv(fmt.Sprint("PID", i), strconv.FormatInt(id, 10))
 	}
+}
+
+// until waits for a regular expression in a file that something in the background writes.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: until FILE regexp")
+	}
+	want, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	var text []byte
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		text, err = os.ReadFile(ts.MkAbs(args[0])) // it may not be there yet
+		if err == nil && want.Match(text) {
+			return
+		}
+	}
+	ts.Fatalf("no %q in %s: %v\n%s", args[1], args[0], err, text)
 }
 
 // like compares a text with one that has wildcards.
