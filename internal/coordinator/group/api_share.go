@@ -41,12 +41,7 @@ func (c *Coordinator) ShareGroupHeartbeat(ctx context.Context, client Client, re
 		a, err = do(ctx, c, req.GroupID, func(s *shard, reply *shareReply) []record { return s.shareBeat(client, req, reply) })
 	}
 	if err == nil && len(a.missing) > 0 {
-		if done := c.initializeShares(ctx, req.GroupID, a.epoch, a.missing, noStart); len(done) > 0 {
-			before := a
-			a, err = do(ctx, c, req.GroupID, func(s *shard, reply *shareReply) []record {
-				return s.shareInitialized(req.GroupID, req.MemberID, done, before, reply)
-			})
-		}
+		a, err = c.initializeMissing(ctx, client, req, a)
 	}
 	if err != nil {
 		a.resp = kmsg.NewPtrShareGroupHeartbeatResponse()
@@ -56,10 +51,50 @@ func (c *Coordinator) ShareGroupHeartbeat(ctx context.Context, client Client, re
 	return a.resp
 }
 
+// initializeMissing begins the state of the partitions that a heartbeat has found without one, and answers the heartbeat again. Members that come at the
+// same time wait for the one that does it: a state that is begun twice would forget what was delivered in between.
+func (c *Coordinator) initializeMissing(ctx context.Context, client Client, req *kmsg.ShareGroupHeartbeatRequest, before shareAnswer) (shareAnswer, error) {
+	gate, _ := c.shareGates.LoadOrStore(strings.Clone(req.GroupID), make(chan struct{}, 1))
+	select {
+	case gate.(chan struct{}) <- struct{}{}:
+		defer func() { <-gate.(chan struct{}) }()
+	case <-ctx.Done():
+		return before, nil
+	}
+	v, err := c.shareView(ctx, req.GroupID, false)
+	if err != nil {
+		return before, nil //nolint:nilerr // the group has gone meanwhile, and the next heartbeat will say so
+	}
+	missing, others := assignment{}, false
+	for topic, ps := range before.missing {
+		for _, p := range ps {
+			if v.initialized.has(topic, p) {
+				others = true
+			} else {
+				missing[topic] = append(missing[topic], p)
+			}
+		}
+	}
+	if done := c.initializeShares(ctx, req.GroupID, before.epoch, missing, noStart); len(done) > 0 {
+		return do(ctx, c, req.GroupID, func(s *shard, reply *shareReply) []record {
+			return s.shareInitialized(req.GroupID, req.MemberID, done, before, reply)
+		})
+	}
+	if !others {
+		return before, nil
+	}
+	again := *req
+	again.MemberEpoch = before.resp.MemberEpoch
+	return do(ctx, c, req.GroupID, func(s *shard, reply *shareReply) []record { return s.shareBeat(client, &again, reply) })
+}
+
 const noStart = -1 // the partition's leader finds out where to begin
 
 // initializeShares begins the state of share partitions and returns those for which it has.
 func (c *Coordinator) initializeShares(ctx context.Context, groupID string, epoch int32, partitions assignment, start int64) assignment {
+	if partitions.len() == 0 {
+		return nil
+	}
 	req := kmsg.NewPtrInitializeShareGroupStateRequest()
 	req.GroupID = groupID
 	for _, topic := range partitions.topics() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,7 +52,8 @@ type Coordinator struct {
 	o  Options
 	rt *coordinator.Runtime[*shard]
 	// limits reads the configuration, which may change while the broker runs.
-	limits func() limits
+	limits     func() limits
+	shareGates sync.Map // chan struct{} by group: held while the state of its partitions is begun
 }
 
 // New makes a coordinator that hosts nothing until [Coordinator.Load].

@@ -17,7 +17,9 @@ import (
 type fakeStates struct {
 	mu     sync.Mutex
 	refuse bool
+	slow   time.Duration    // of initializing
 	epochs map[string]int32 // of the state, by "group/topic/partition"
+	begun  map[string]int   // how often the state was initialized
 }
 
 func stateKey(group string, topic [16]byte, partition int32) string {
@@ -25,10 +27,11 @@ func stateKey(group string, topic [16]byte, partition int32) string {
 }
 
 func (f *fakeStates) InitializeShareGroupState(_ context.Context, req *kmsg.InitializeShareGroupStateRequest) *kmsg.InitializeShareGroupStateResponse {
+	time.Sleep(f.slow)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.epochs == nil {
-		f.epochs = map[string]int32{}
+		f.epochs, f.begun = map[string]int32{}, map[string]int{}
 	}
 	resp := kmsg.NewPtrInitializeShareGroupStateResponse()
 	for _, t := range req.Topics {
@@ -39,6 +42,7 @@ func (f *fakeStates) InitializeShareGroupState(_ context.Context, req *kmsg.Init
 				rp.ErrorCode = kerr.CoordinatorNotAvailable.Code
 			} else {
 				f.epochs[stateKey(req.GroupID, t.TopicID, p.Partition)] = p.StateEpoch
+				f.begun[stateKey(req.GroupID, t.TopicID, p.Partition)]++
 			}
 			rt.Partitions = append(rt.Partitions, rp)
 		}
