@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/gokafka/gokafka/internal/config"
 )
 
 // TestConcurrentRebalances: in many groups at once members come, leave, die without a word, and die between join and sync, while all of them rebalance
@@ -288,5 +290,24 @@ func TestMoreOffsetsThanABatchHolds(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestLimitsFollowTheConfig: they are read once for each configuration, of which a change makes another.
+func TestLimitsFollowTheConfig(t *testing.T) {
+	c, _, err := config.New(nil, config.Defaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	get := cachedLimits(func() *config.Config { return c })
+	if n := get().offsetMetadataMaxBytes; n != 4096 {
+		t.Errorf("offset.metadata.max.bytes is %d", n)
+	}
+	c, _, err = config.New([]config.Entry{{Key: "offset.metadata.max.bytes", Value: "7"}}, config.Defaults{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := get().offsetMetadataMaxBytes; n != 7 {
+		t.Errorf("offset.metadata.max.bytes is %d after the change to 7", n)
 	}
 }
