@@ -152,19 +152,30 @@ func (b *beat) runClassic() (list []record, downgraded bool, err error) {
 	b.targetEpoch = b.g.targetEpoch
 	b.refresh(subscription)
 	if b.replaced != "" && b.g.staysClassicReplacing(b.replaced) {
-		stale := b.targetEpoch < b.epoch
-		if !stale {
+		rebalance := b.targetEpoch < b.epoch
+		if !rebalance {
 			if err := b.reconcile(); err != nil {
 				return nil, false, err
 			}
+			rebalance = b.current.state != memberStable || b.g.unsettled(b.replaced)
 		}
-		return b.g.downgrade(nil, &returning{id: b.id, replaces: b.replaced, meta: b.meta}, stale), true, nil
+		return b.g.downgrade(nil, &returning{id: b.id, replaces: b.replaced, meta: b.meta}, rebalance), true, nil
 	}
 	b.assign()
 	if err := b.reconcile(); err != nil {
 		return nil, false, err
 	}
 	return b.list, false, nil
+}
+
+// unsettled reports whether one of the others does not have its target yet: it would go on in a classic group without, or with what another still has.
+func (g *consumer) unsettled(but string) bool {
+	for id, m := range g.members {
+		if id != but && (m.current.state != memberStable || m.current.epoch != g.targetEpoch) {
+			return true
+		}
+	}
+	return false
 }
 
 // classicMember looks up the sender of a classic request, which has to use the classic protocol.

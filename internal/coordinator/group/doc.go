@@ -32,5 +32,8 @@
 // the first member brings along (streams_topology.go), are shared out by the sticky assignor (streams_assignor.go) and handed over member by member
 // (streams_reconcile.go). Internal topics that are missing are named in the answer; whoever called creates them.
 //
+// A group changes between the classic and the new protocol while it has members (KIP-848; group.consumer.migration.policy): migrate.go. In a consumer group
+// members may use either protocol; classic_member.go is the classic one's side.
+//
 // Goroutines: none but the runtime's.
 package group

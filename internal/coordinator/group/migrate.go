@@ -47,7 +47,7 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 	}
 	g := newConsumer(s, c.id)
 	var metas, targets, currents []record
-	all := map[string]*records.ConsumerGroupMemberMetadataValue{}
+	all, given := map[string]*records.ConsumerGroupMemberMetadataValue{}, map[uuid]int{}
 	for _, m := range c.members {
 		meta, has, err := c.asConsumer(m)
 		switch {
@@ -57,6 +57,9 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 			return nil, nil, refused("the embedded consumer protocol is malformed")
 		}
 		all[m.id] = meta
+		for topic, ps := range has {
+			given[topic] += len(ps)
+		}
 		metas = append(metas, g.memberRecord(m.id, meta))
 		targets = append(targets, g.targetRecord(m.id, has))
 		currents = append(currents, g.currentRecord(m.id, current{epoch: c.generation, previous: c.generation, assigned: has}))
@@ -68,6 +71,9 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 			}
 		}
 	})
+	if !complete(all, given, g) {
+		hash = 0 // differs from that of the topics: the first heartbeat assigns anew, whether a subscription has changed or not
+	}
 	made := slices.Concat(metas, []record{g.epochRecord(c.generation, hash)}, targets, []record{g.targetEpochRecord(c.generation, 0)}, currents)
 	for _, r := range made {
 		key, value, err := records.ParseGroup(r.Key, r.Value)
@@ -77,6 +83,18 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 		g.replay(key, value)
 	}
 	return g, append(c.tombstones(), made...), nil
+}
+
+// complete reports whether as many partitions are given as the topics of the members have: in the middle of a rebalance some belong to nobody.
+func complete(metas map[string]*records.ConsumerGroupMemberMetadataValue, given map[uuid]int, g *consumer) bool {
+	for _, meta := range metas {
+		for _, t := range g.topicsOf(meta, g.resolved) {
+			if given[t.id] < int(t.partitions) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // asConsumer is a classic member as one of a consumer group, and what it has.
