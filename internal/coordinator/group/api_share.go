@@ -378,9 +378,6 @@ func (c *Coordinator) changeShare(ctx context.Context, groupID string, more assi
 
 // deleteShareState forgets all that the share coordinator knows of a group that is about to be deleted, when it is a share group.
 func (c *Coordinator) deleteShareState(ctx context.Context, groupID string) error {
-	if groupID == "" {
-		return nil // offsets may have been committed for it, but share groups have a name
-	}
 	v, err := c.shareView(ctx, groupID, true)
 	switch {
 	case errors.Is(err, kerr.GroupIDNotFound), errors.Is(err, kerr.InvalidGroupID):
