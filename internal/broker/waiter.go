@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Waiter is what one long poll waits on: any number of partitions wake it. Its owner registers it with [Partition.Watch], then looks at the
@@ -26,6 +27,23 @@ func (w *Waiter) Wait(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// WaitUntil is Wait that also ends, with false, when something comes over the channel: a timer's costs less than the end of a context.
+func (w *Waiter) WaitUntil(ctx context.Context, over <-chan time.Time) (woken bool, err error) {
+	select {
+	case <-w.woken:
+		return true, nil
+	default:
+	}
+	select {
+	case <-w.woken:
+		return true, nil
+	case <-over:
+		return false, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }
 
