@@ -204,7 +204,9 @@ func (g *consumer) downgrade(leaving []string, back *returning, rebalance bool) 
 	c.updateSubscribed()
 	for _, m := range c.members {
 		m.assignment = g.s.formatAssignment(targets[m.id], m.metadata(protocol))
-		m.held = g.s.formatAssignment(held[m.id], m.metadata(protocol)) // should the group be upgraded again before the members have come
+		if m.held = m.assignment; rebalance {
+			m.held = g.s.formatAssignment(held[m.id], m.metadata(protocol)) // should the group be upgraded again before the members have come
+		}
 	}
 	value := c.value(nil)
 	if rebalance {
