@@ -20,6 +20,7 @@ type player struct {
 	owns     assignment
 	topics   []string
 	instance *string
+	heard    time.Time // of the last answer without an error
 }
 
 func (p *player) beat(h *harness, change func(*kmsg.ConsumerGroupHeartbeatRequest)) *kmsg.ConsumerGroupHeartbeatResponse {
@@ -41,7 +42,7 @@ func (p *player) beat(h *harness, change func(*kmsg.ConsumerGroupHeartbeatReques
 	case resp.ErrorCode == kerr.FencedMemberEpoch.Code || resp.ErrorCode == kerr.UnknownMemberID.Code:
 		p.epoch, p.owns = epochJoin, assignment{}
 	case resp.ErrorCode == 0 && req.MemberEpoch >= 0:
-		p.epoch = resp.MemberEpoch
+		p.epoch, p.heard = resp.MemberEpoch, time.Now()
 		if resp.Assignment != nil {
 			p.owns = assignment{}
 			for _, t := range resp.Assignment.Topics {

@@ -157,7 +157,13 @@ func (h *harness) inspect(fn func(partition int32, s *shard)) {
 // check verifies what must hold between any two events.
 func (h *harness) check() {
 	h.t.Helper()
-	h.inspect(func(p int32, s *shard) {
+	h.checkGroups()
+	h.checkLog()
+}
+
+func (h *harness) checkGroups() {
+	h.t.Helper()
+	h.inspect(func(_ int32, s *shard) {
 		for id, g := range s.groups {
 			c, ok := g.(*classic)
 			if !ok {
@@ -167,6 +173,13 @@ func (h *harness) check() {
 				h.t.Errorf("group %s: %v\n%s", id, err, dumpGroup(c))
 			}
 		}
+	})
+}
+
+// checkLog compares the live state with what a coordinator that has only the log knows.
+func (h *harness) checkLog() {
+	h.t.Helper()
+	h.inspect(func(p int32, s *shard) {
 		fresh := replayed(h.t, h.journal, p)
 		if diff := durableDiff(s, fresh); diff != "" {
 			h.t.Errorf("partition %d: replay of the log differs from the live state: %s", p, diff)
