@@ -119,7 +119,7 @@ func (s *session) poll(ctx context.Context, req *kmsg.FetchRequest, results []fe
 	if s.readAll(req, limits, results) {
 		return nil
 	}
-	over := time.NewTimer(pollWait(limits.wait, time.Now()))
+	over := time.NewTimer(limits.wait)
 	defer over.Stop()
 	w := broker.NewWaiter()
 	for i := range results {
@@ -136,13 +136,6 @@ func (s *session) poll(ctx context.Context, req *kmsg.FetchRequest, results []fe
 			return err
 		}
 	}
-}
-
-// pollWait is how long a fetch waits that came now: up to a fiftieth longer than it asks for, so that those which find nothing end together. A
-// thousand idle consumers cost a third less of the processor for it.
-func pollWait(asked time.Duration, now time.Time) time.Duration {
-	tick := max(asked/50, 1)
-	return now.Add(asked + tick - 1).Truncate(tick).Sub(now)
 }
 
 func (s *session) fetchLimits(req *kmsg.FetchRequest) fetchLimits {
