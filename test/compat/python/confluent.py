@@ -241,7 +241,7 @@ def seek():
         c.seek(at(topic, offset))
         equal(take(c, 1)[0].value(), b"%d" % offset)
     c.assign([at(topic, OFFSET_END)])
-    equal(c.consume(1, 0.5), [])
+    equal(c.consume(1, 2), [])
     produce(topic, [b"20"])
     equal(take(c, 1)[0].offset(), 20)
     c.assign([at(topic, 1000)])  # out of range: auto.offset.reset decides
