@@ -15,6 +15,7 @@ import (
 // TestClientsAreToldAnAddressThatTheyCanReach starts a broker on all interfaces without advertised.listeners and works with it by each of its
 // addresses. So that nobody outside sees it, it does so in a network of its own, with an address that is not a loopback one.
 func TestClientsAreToldAnAddressThatTheyCanReach(t *testing.T) {
+	t.Parallel()
 	const inside = "GOKAFKA_TEST_NETWORK"
 	if os.Getenv(inside) == "" {
 		if runtime.GOOS != "linux" {

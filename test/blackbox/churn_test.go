@@ -15,6 +15,7 @@ import (
 // TestChainOfChurningGroups copies a topic to a second one and that to a third, by groups whose members come, stay for a while, and leave, or fall silent,
 // without end. Every record arrives. Other brokers have lost members and records when rebalances overlapped (features.md 3).
 func TestChainOfChurningGroups(t *testing.T) {
+	t.Parallel()
 	n := start(t, t.TempDir(), "group.initial.rebalance.delay.ms", "0", "group.min.session.timeout.ms", "100", "group.consumer.min.session.timeout.ms", "100",
 		"group.consumer.session.timeout.ms", "1000", "group.consumer.heartbeat.interval.ms", "100", "group.consumer.min.heartbeat.interval.ms", "100",
 		"num.partitions", "5", "offsets.topic.num.partitions", "2")

@@ -43,9 +43,14 @@ func (m *members848) enter(name string, opts ...kgo.Opt) *kgo.Client {
 			}
 		}
 	}
+	// franz-go leaves the commit before a rebalance to whoever has a callback of their own.
+	revoked := func(ctx context.Context, cl *kgo.Client, topics map[string][]int32) {
+		_ = cl.CommitUncommittedOffsets(ctx)
+		change(false)(ctx, cl, topics)
+	}
 	cl := m.n.franz(m.t, append([]kgo.Opt{
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.MetadataMinAge(50 * time.Millisecond), kgo.MetadataMaxAge(100 * time.Millisecond),
-		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)),
+		kgo.OnPartitionsAssigned(change(true)), kgo.OnPartitionsRevoked(revoked), kgo.OnPartitionsLost(change(false)),
 	}, opts...)...)
 	go func() {
 		for {
@@ -190,6 +195,7 @@ func TestConsumerGroupByPattern(t *testing.T) {
 
 // TestConsumerGroupForgetsTheSilent: a member that is not heard of loses its partitions to the others.
 func TestConsumerGroupForgetsTheSilent(t *testing.T) {
+	t.Parallel()
 	n := quick848(t, t.TempDir(), "group.consumer.session.timeout.ms", "2000", "group.consumer.min.session.timeout.ms", "1000")
 	produce(t, n.franz(t), "silent", "x")
 	m := &members848{t: t, n: n, owned: map[string]map[string][]int32{}}

@@ -13,6 +13,7 @@ import (
 
 // TestSarama produces and consumes with sarama as it speaks to brokers of each version, from message sets of magic 0 on.
 func TestSarama(t *testing.T) {
+	t.Parallel()
 	n := start(t, t.TempDir())
 	for _, v := range []sarama.KafkaVersion{
 		sarama.V0_8_2_0, sarama.V0_9_0_0, sarama.V0_10_2_0, sarama.V0_11_0_0, sarama.V2_1_0_0, sarama.V2_8_0_0, sarama.MaxVersion,
@@ -126,6 +127,7 @@ func (m *saramaMember) ConsumeClaim(s sarama.ConsumerGroupSession, c sarama.Cons
 
 // TestKafkaGo produces and consumes with segmentio/kafka-go: its writer, its reader alone and in a group, and its low-level connection.
 func TestKafkaGo(t *testing.T) {
+	t.Parallel()
 	n := start(t, t.TempDir())
 	for name, codec := range map[string]kafka.Compression{"none": 0, "gzip": kafka.Gzip, "snappy": kafka.Snappy, "lz4": kafka.Lz4, "zstd": kafka.Zstd} {
 		t.Run(name, func(t *testing.T) {

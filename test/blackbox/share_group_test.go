@@ -47,6 +47,7 @@ func sharing(t *testing.T, n *running, group string, topics ...string) *kgo.Clie
 
 // TestShareGroupMembersShareAPartition: three members read one partition, each record once.
 func TestShareGroupMembersShareAPartition(t *testing.T) {
+	t.Parallel()
 	n := startShare(t, t.TempDir())
 	setShareConfigs(t, n, "sg", map[string]string{"share.auto.offset.reset": "earliest"})
 	const total = 300
@@ -154,6 +155,7 @@ func as(status kgo.AckStatus) func(*kgo.Record) kgo.AckStatus {
 // TestShareGroupAcknowledgements: what is accepted or rejected does not come again, what is released does, until it was delivered often enough; also
 // after a restart.
 func TestShareGroupAcknowledgements(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n := startShare(t, dir)
 	setShareConfigs(t, n, "sg", map[string]string{"share.auto.offset.reset": "earliest", "share.delivery.count.limit": "3"})
@@ -201,6 +203,7 @@ func TestShareGroupAcknowledgements(t *testing.T) {
 
 // TestShareGroupLocks: a record comes again when its lock ends, unless that was renewed, and when the member's connection ends.
 func TestShareGroupLocks(t *testing.T) {
+	t.Parallel()
 	n := startShare(t, t.TempDir(), "group.share.record.lock.duration.ms", "2000")
 	setShareConfigs(t, n, "sg", map[string]string{"share.auto.offset.reset": "earliest"})
 	together(t, n, "queue", "a", "b")
@@ -243,6 +246,7 @@ func TestShareGroupReadCommitted(t *testing.T) {
 
 // TestShareGroupAdministration: offsets are set and deleted while nobody is there, and the group is deleted with its state.
 func TestShareGroupAdministration(t *testing.T) {
+	t.Parallel()
 	n := startShare(t, t.TempDir())
 	setShareConfigs(t, n, "sg", map[string]string{"share.auto.offset.reset": "earliest"})
 	produce(t, n.franz(t), "queue", "a", "b", "c")

@@ -46,6 +46,7 @@ func TestShareGroupByDuration(t *testing.T) {
 
 // TestShareGroupRenewal: who renews its hold keeps a record for longer than a lock lasts.
 func TestShareGroupRenewal(t *testing.T) {
+	t.Parallel()
 	n := startShare(t, t.TempDir())
 	setShareConfigs(t, n, "renew", map[string]string{"share.auto.offset.reset": "earliest", "share.record.lock.duration.ms": "1000"})
 	produce(t, n.franz(t), "renew", "kept", "lost")

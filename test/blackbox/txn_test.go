@@ -209,6 +209,7 @@ func TestTimedOutTransactionIsAborted(t *testing.T) {
 
 // TestConsumeTransformProduce is the exactly-once loop: what is read, and what is made of it, counts together, whatever is aborted on the way.
 func TestConsumeTransformProduce(t *testing.T) {
+	t.Parallel()
 	n := start(t, t.TempDir())
 	for name, v := range txnVersions {
 		t.Run(name, func(t *testing.T) {
