@@ -47,22 +47,40 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 	}
 	g := newConsumer(s, c.id)
 	var metas, targets, currents []record
-	all, given := map[string]*records.ConsumerGroupMemberMetadataValue{}, map[uuid]int{}
+	all, given := map[string]*records.ConsumerGroupMemberMetadataValue{}, map[uuid]map[int32]bool{}
+	has, owned := map[string]assignment{}, map[string]assignment{}
 	for _, m := range c.members {
-		meta, has, err := c.asConsumer(m)
+		var err error
+		all[m.id], has[m.id], owned[m.id], err = c.asConsumer(m)
 		switch {
 		case errors.Is(err, errCustomAssignor):
 			return nil, nil, refused("an unsupported custom assignor is in use. Please refer to the documentation or switch to a default assignor before re-attempting the upgrade")
 		case err != nil:
 			return nil, nil, refused("the embedded consumer protocol is malformed")
 		}
-		all[m.id] = meta
-		for topic, ps := range has {
-			given[topic] += len(ps)
+		for topic, ps := range has[m.id] {
+			if given[topic] == nil {
+				given[topic] = map[int32]bool{}
+			}
+			for _, p := range ps {
+				given[topic][p] = true
+			}
 		}
-		metas = append(metas, g.memberRecord(m.id, meta))
-		targets = append(targets, g.targetRecord(m.id, has))
-		currents = append(currents, g.currentRecord(m.id, current{epoch: c.generation, previous: c.generation, assigned: has}))
+	}
+	open := false
+	for _, m := range c.members {
+		metas = append(metas, g.memberRecord(m.id, all[m.id]))
+		targets = append(targets, g.targetRecord(m.id, has[m.id]))
+		// What a cooperative member owned when it joined, and is to give up, it may use until it has joined again. Kafka 4.3.1 gives it away at once.
+		keeps := maps.Clone(has[m.id])
+		for topic, ps := range owned[m.id] {
+			ps = slices.DeleteFunc(ps, func(p int32) bool { return given[topic][p] })
+			if len(ps) > 0 {
+				open = true
+				keeps[topic] = slices.Sorted(slices.Values(slices.Concat(keeps[topic], ps)))
+			}
+		}
+		currents = append(currents, g.currentRecord(m.id, current{epoch: c.generation, previous: c.generation, assigned: keeps}))
 	}
 	hash := hashOf(func(yield func([]subscribed) bool) {
 		for _, meta := range all {
@@ -71,7 +89,7 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 			}
 		}
 	})
-	if !complete(all, given, g) {
+	if open || !complete(all, given, g) {
 		hash = 0 // differs from that of the topics: the first heartbeat assigns anew, whether a subscription has changed or not
 	}
 	made := slices.Concat(metas, []record{g.epochRecord(c.generation, hash)}, targets, []record{g.targetEpochRecord(c.generation, 0)}, currents)
@@ -86,10 +104,10 @@ func (s *shard) upgrade(c *classic) (*consumer, []record, error) {
 }
 
 // complete reports whether as many partitions are given as the topics of the members have: in the middle of a rebalance some belong to nobody.
-func complete(metas map[string]*records.ConsumerGroupMemberMetadataValue, given map[uuid]int, g *consumer) bool {
+func complete(metas map[string]*records.ConsumerGroupMemberMetadataValue, given map[uuid]map[int32]bool, g *consumer) bool {
 	for _, meta := range metas {
 		for _, t := range g.topicsOf(meta, g.resolved) {
-			if given[t.id] < int(t.partitions) {
+			if len(given[t.id]) < int(t.partitions) {
 				return false
 			}
 		}
@@ -97,11 +115,10 @@ func complete(metas map[string]*records.ConsumerGroupMemberMetadataValue, given 
 	return true
 }
 
-// asConsumer is a classic member as one of a consumer group, and what it has.
-func (g *classic) asConsumer(m *member) (*records.ConsumerGroupMemberMetadataValue, assignment, error) {
-	has, err := g.s.parseAssignment(m.held)
-	if err != nil {
-		return nil, nil, err
+// asConsumer is a classic member as one of a consumer group, what it has, and what it owned when it joined.
+func (g *classic) asConsumer(m *member) (meta *records.ConsumerGroupMemberMetadataValue, has, owned assignment, err error) {
+	if has, err = g.s.parseAssignment(m.held); err != nil {
+		return nil, nil, nil, err
 	}
 	// During the first rebalance of a group no protocol is chosen yet.
 	metadata := m.metadata(deref(g.protocol))
@@ -110,12 +127,18 @@ func (g *classic) asConsumer(m *member) (*records.ConsumerGroupMemberMetadataVal
 	}
 	sub, err := parseSubscription(metadata)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	owned = assignment{}
+	for _, t := range sub.OwnedPartitions {
+		if id, ok := g.s.topics.id(t.Topic); ok {
+			owned[id] = slices.Compact(slices.Sorted(slices.Values(slices.Concat(owned[id], t.Partitions))))
+		}
 	}
 	return &records.ConsumerGroupMemberMetadataValue{
 		InstanceID: m.instanceID, RackID: sub.Rack, ClientID: m.clientID, ClientHost: m.clientHost, SubscribedTopicNames: topicNames(sub.Topics),
 		RebalanceTimeoutMs: m.rebalanceTimeoutMs, ClassicMemberMetadata: classicMetadata(m.sessionTimeoutMs, m.protocols),
-	}, has, nil
+	}, has, owned, nil
 }
 
 // upgraded is called when the classic group has given way to a consumer group: who waits is to join again.

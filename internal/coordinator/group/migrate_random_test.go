@@ -342,11 +342,12 @@ func playMixed(t *testing.T, seed uint64) (changes int) {
 			step()
 			h.journal.FailAppends(nil)
 		case n < 10:
-			// What a member has had before a downgrade is known until the coordinator moves, as in Kafka: then only what it is to have is in the log.
+			// What a member has had before a downgrade is known until the coordinator moves, as in Kafka: then only what it is to have is in the log, until
+			// the rebalance that follows has ended.
 			settled := true
 			h.inspect(func(_ int32, s *shard) {
 				if g, ok := s.groups["g"].(*classic); ok {
-					settled = g.state != preparingRebalance
+					settled = g.stored == nil || g.stored.leader != nil || len(g.stored.members) == 0
 				}
 			})
 			if settled {
