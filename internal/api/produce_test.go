@@ -106,7 +106,6 @@ func TestProduceErrors(t *testing.T) {
 	}
 }
 
-// TestProduceRepeatedPartition: of a partition that is named twice, the last counts, as in Kafka.
 // TestProduceNeverAnswersUnknownServerError: the Java producer takes it for final, bumps its epoch, and what was written is written again (KAFKA-14034).
 func TestProduceNeverAnswersUnknownServerError(t *testing.T) {
 	s := newTestBroker(t).client().session.(*session)
@@ -122,6 +121,19 @@ func TestProduceNeverAnswersUnknownServerError(t *testing.T) {
 	}
 }
 
+// TestProduceEmptyMessageSet: before version 3 a partition may come without a message. It is answered without an offset.
+func TestProduceEmptyMessageSet(t *testing.T) {
+	tb := newTestBroker(t)
+	tb.createTopic("t", 1)
+	for version := range int16(3) {
+		p := answer[*kmsg.ProduceResponse](tb.client(), produceOf(version, -1, "t", 0, nil)).Topics[0].Partitions[0]
+		if p.ErrorCode != 0 || p.BaseOffset != -1 {
+			t.Errorf("v%d: %+v", version, p)
+		}
+	}
+}
+
+// TestProduceRepeatedPartition: of a partition that is named twice, the last counts, as in Kafka.
 func TestProduceRepeatedPartition(t *testing.T) {
 	tb := newTestBroker(t)
 	tb.createTopic("t", 2)

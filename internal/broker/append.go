@@ -35,6 +35,9 @@ func (p *Partition) Append(records []byte, o AppendOptions) (log.Appended, error
 	if err != nil {
 		return log.Appended{}, err
 	}
+	if len(v.Records) == 0 { // an empty message set, which Kafka took as well
+		return log.Appended{BaseOffset: -1, LastOffset: -1, LogAppendTimeMs: -1, LogStartOffset: p.LogStartOffset()}, nil
+	}
 	lo := log.AppendOptions{LeaderEpoch: s.leaderEpoch, Origin: log.Client, Guard: o.TxnGuard}
 	if protocol.Batch(v.Records).IsTransactional() { // one batch, where there are transactions
 		lo.VerifyTxns = p.verifiesTxns()
