@@ -78,7 +78,7 @@ func producers(r *run) {
 		return true
 	})
 	expire(kmsg.IncrementalAlterConfigOpDelete)
-	age = -50 * 60_000 // the change back may take a while
+	age = -59 * 60_000 // young enough for ten minutes: the change back may take a while
 	send("any sequence of a forgotten producer", 0, id, 0, 77, "a")
 	send("which counts again", 0, id, 0, 77, "a")
 	send("gap of a forgotten producer", 0, id, 0, 80, "x")
